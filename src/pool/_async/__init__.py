@@ -1,0 +1,1 @@
+"""The shell: it asks the core, does what the core decided, and calls the manager."""

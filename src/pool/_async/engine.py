@@ -1,0 +1,270 @@
+"""What a pool and its leases share: the core, the manager, and the hands that carry out decisions.
+
+Leases hold the engine and not the pool, so that a pool can be dropped while leases live on.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import inf
+from typing import Any, Generic
+
+from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
+from pool._core.pool import PoolCore
+from pool._core.records import NOTHING, Effects, Entry
+from pool._runtime.aio import (
+    Limit,
+    Waiter,
+    allowance,
+    caller,
+    clock,
+    each,
+    guard,
+    here,
+    shield,
+    spawn,
+    stray,
+)
+from pool.monitoring import (
+    ConnectionClosedEvent,
+    PoolClosedEvent,
+    PoolCreatedEvent,
+    PoolReadyEvent,
+)
+from pool.monitoring._publisher import Publish
+from pool.options import PoolOptions
+
+__all__ = ["Engine", "log"]
+
+log = logging.getLogger("pool.connection")
+
+_NOWHERE = object()
+
+
+class Engine(Generic[EndpointT, ConnectionT]):
+    """The working parts of one pool.
+
+    Parameters:
+        manager: the user's.
+        options: validated.
+        publish: how to publish an event, ``None`` if nobody listens.
+    """
+
+    __slots__ = (
+        "can_reuse",
+        "check",
+        "core",
+        "manager",
+        "on_acquire",
+        "on_dead",
+        "on_release",
+        "options",
+        "place",
+        "publish",
+        "quiet_release",
+        "service_id",
+        "shortcut",
+    )
+
+    def __init__(
+        self,
+        manager: ConnectionManager[EndpointT, ConnectionT],
+        options: PoolOptions,
+        publish: Publish | None,
+    ) -> None:
+        self.manager = manager
+        self.options = options
+        self.publish = publish
+        # A hook that was not overridden costs nothing: it is not there.
+        self.check = _overridden(manager, "check_aliveness")
+        self.on_acquire = _overridden(manager, "on_acquire")
+        self.on_release = _overridden(manager, "on_release")
+        self.on_dead = _overridden(manager, "on_connection_dead")
+        self.can_reuse = _overridden(manager, "can_reuse")
+        self.service_id = _overridden(manager, "service_id")
+        self.core = guard(PoolCore(options, self._vet_after(), Waiter))
+        self.place: object = _NOWHERE
+        self.shortcut: object = _NOWHERE
+        """Where a checkout may take an idle connection without telling anybody."""
+        self.quiet_release = publish is None and self.on_release is None
+        """Whether a lease may end without telling anybody."""
+
+    def settle(self) -> None:
+        """Bind the pool to the event loop that uses it first.
+
+        Raises:
+            RuntimeError: it is bound to another one.
+        """
+        place = here()
+        if self.place is _NOWHERE:
+            self.place = place
+            if self.publish is None:
+                self.shortcut = place
+        elif self.place is not place:
+            raise RuntimeError(
+                f"this pool belongs to another event loop ({self.place!r}) and its connections with "
+                "it; make one pool for each event loop"
+            )
+
+    def unsettled(self) -> bool:
+        """Whether nobody has used the pool yet, so that it has no connections either."""
+        return self.place is _NOWHERE
+
+    async def introduce(
+        self, endpoint: EndpointT, keep: bool = False, deadline: float = inf
+    ) -> None:
+        """Make an endpoint known and say so, unless it is.
+
+        Parameters:
+            endpoint: the endpoint.
+            keep: do not forget it when it is empty.
+            deadline: when to stop waiting for somebody else who is about to say so.
+        """
+        turn = self.core.introduce(endpoint, keep, caller())
+        while not isinstance(turn, bool):
+            left = None if deadline == inf else max(deadline - clock(), 0.0)
+            if not await turn.wait(left):
+                return
+            turn = self.core.introduce(endpoint, keep, caller())
+        if turn:
+            try:
+                if self.publish is not None:
+                    self.publish(PoolCreatedEvent, endpoint, self.options.changed())
+                    if not (self.options.paused or self.core.is_shut(endpoint)):
+                        self.publish(PoolReadyEvent, endpoint)
+            finally:
+                self.dismiss(self.core.announced(endpoint))
+
+    async def begin(self, endpoint: EndpointT) -> str:
+        """Wait for the turn to change an endpoint's state, and return that."""
+        state = self.core.begin(endpoint, caller())
+        while not isinstance(state, str):
+            await state.wait(None)
+            state = self.core.begin(endpoint, caller())
+        return state
+
+    async def perform(self, effects: Effects) -> None:
+        """Do what a decision demands and wait until the connections are closed.
+
+        A caller who is cancelled meanwhile leaves; the closing goes on.
+        """
+        try:
+            self._tell(effects)
+        finally:
+            if effects.close:
+                dispose = partial(self._dispose_all, self.options.dispose_timeout)
+                await shield(dispose, effects.close, None)
+
+    async def proceed(self, effects: Effects, left: float | None, patience: float | None) -> None:
+        """Do what a decision demands, for a caller with a deadline: the closing may outlast his wait.
+
+        Parameters:
+            effects: what to do.
+            left: the seconds he has, ``None`` for any time.
+            patience: the seconds he waits for connections to be closed.
+        """
+        try:
+            self._tell(effects)
+        finally:
+            if effects.close:
+                seconds = allowance(self.options.dispose_timeout, left)
+                await shield(partial(self._dispose_all, seconds), effects.close, patience)
+
+    def dismiss(self, effects: Effects) -> None:
+        """Do what a decision demands without waiting for it."""
+        try:
+            self._tell(effects)
+        finally:
+            if effects.close:
+                dispose = partial(self._dispose_all, self.options.dispose_timeout)
+                spawn(dispose, effects.close)
+
+    def _tell(self, effects: Effects) -> None:
+        """Publish, then wake: whoever is woken must find the events told."""
+        try:
+            if self.publish is not None:
+                closed = [
+                    (ConnectionClosedEvent, entry.home.endpoint, entry.id, entry.doomed)
+                    for entry in effects.close
+                ]
+                self.publish_all(
+                    [*closed, *((PoolClosedEvent, endpoint) for endpoint in effects.shut)]
+                )
+        finally:
+            for waiter in effects.wake:
+                waiter.wake()
+            if effects.interrupt:
+                self._interrupt(effects.interrupt)
+            self._drop_unopened(effects)
+
+    def publish_all(self, events: Sequence[tuple[Any, ...]]) -> None:
+        """Publish several events (class and arguments), all of them even if a listener is interrupted."""
+        if self.publish is not None:
+            for place, event in enumerate(events, 1):
+                try:
+                    self.publish(*event)
+                except BaseException:
+                    self.publish_all(events[place:])
+                    raise
+
+    def _drop_unopened(self, effects: Effects) -> None:
+        """What was never opened needs no dispose: its place is free at once."""
+        unopened = [entry for entry in effects.close if entry.connection is NOTHING]
+        if unopened:
+            effects.close = [entry for entry in effects.close if entry.connection is not NOTHING]
+            for entry in unopened:
+                self._tell(self.core.closed(entry, clock()))
+
+    def _interrupt(self, entries: list[Entry]) -> None:
+        connecting = []
+        for entry in entries:
+            connection = entry.connection
+            if connection is not NOTHING:
+                self._break(entry.home.endpoint, connection)
+            elif entry.limit is not None:
+                entry.limit.break_off()
+                if entry.home not in connecting:
+                    connecting.append(entry.home)
+        for home in connecting:
+            self._break(home.endpoint, None)
+
+    def _break(self, endpoint: EndpointT, connection: ConnectionT | None) -> None:
+        try:
+            self.manager.interrupt(endpoint, connection)
+        except Exception:
+            log.exception("interrupt of a connection to %r failed", endpoint)
+
+    async def _dispose_all(self, seconds: float | None, entries: list[Entry]) -> None:
+        await each(partial(self._dispose, seconds), entries)
+
+    async def _dispose(self, seconds: float | None, entry: Entry) -> None:
+        endpoint = entry.home.endpoint
+        try:
+            async with Limit(seconds):
+                await self.manager.dispose(endpoint, entry.connection, seconds)
+        except BaseException as error:
+            if not isinstance(error, Exception) and not stray(error):
+                raise
+            log.warning(
+                "dispose of connection #%d to %r failed: %r",
+                entry.id,
+                endpoint,
+                error,
+                exc_info=True,
+            )
+        finally:
+            self._tell(self.core.closed(entry, clock()))
+
+    def _vet_after(self) -> float:
+        """After how much idleness a connection needs more than to be handed out."""
+        if self.on_acquire is not None:
+            return -1.0
+        if self.check is None or self.options.check_after_idle is None:
+            return inf
+        return self.options.check_after_idle or -1.0
+
+
+def _overridden(manager: object, name: str) -> Callable[..., Any] | None:
+    hook: Callable[..., Any] = getattr(manager, name)
+    default = getattr(ConnectionManager, name)
+    return None if getattr(hook, "__func__", None) is default else hook

@@ -1,0 +1,202 @@
+"""The decisions about what an endpoint, or the whole pool, is: known, ready, paused, cleared, closed.
+
+What is told of an endpoint (created, ready, cleared) takes effect only when every listener has heard of it.
+To that end these changes happen one after the other: whoever has the endpoint's *turn* publishes and then
+calls the method that makes the change and ends the turn. Others wait for it, except the teller himself: a
+listener of his that calls back must not wait for its own end. Closing waits for nobody.
+"""
+
+from operator import attrgetter
+from typing import Any
+
+from pool._core.ledger import IDLENESS, POOL_CLOSED, STALE, Ledger, bound
+from pool._core.records import (
+    CLEARED,
+    CLOSED,
+    CONNECTING,
+    HELD,
+    OPENING,
+    PAUSED,
+    READY,
+    REMOVED,
+    UNKNOWN,
+    Effects,
+    Home,
+    Wakeable,
+)
+from pool.options import PoolOptions
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle(Ledger):
+    """The states of a pool and its endpoints."""
+
+    __slots__ = ()
+
+    # -- in turn ------------------------------------------------------------------------------------
+
+    def introduce(self, endpoint: Any, keep: bool, teller: int) -> Wakeable | bool:
+        """Make an endpoint known.
+
+        Parameters:
+            endpoint: the endpoint.
+            keep: do not forget it when it is empty.
+            teller: who asks.
+
+        Returns:
+            True: he has the turn and must publish its creation, then call ``announced``. False: there is
+            nothing to do. A waiter: to be asked again when that was woken.
+        """
+        if self._closed:
+            return False
+        home = self._homes.get(endpoint)
+        if home is None:
+            home = self._homes[endpoint] = Home(endpoint)
+        elif home.state is READY or home.state is PAUSED:
+            home.added = home.added or keep
+            return False
+        elif home.teller is not None and home.teller != teller:
+            return self._line_up(home)
+        home.added = home.added or keep
+        if home.state is OPENING and home.turns:
+            # A listener uses what it is just told of.
+            self._open(home)
+            return False
+        home.state = OPENING
+        self._begin(home, teller)
+        return True
+
+    def announced(self, endpoint: Any) -> Effects:
+        """The endpoint's creation was published: open it to its callers."""
+        effects = Effects()
+        home = self._homes[endpoint]
+        self._open(home)
+        self._finish(home, effects)
+        if home.state is REMOVED:
+            self._forget(home)
+        return effects
+
+    def begin(self, endpoint: Any, teller: int) -> Wakeable | str:
+        """Take the turn for ``ready`` or ``clear``.
+
+        Returns:
+            The state of the endpoint, which tells whether there is anything to publish. ``UNKNOWN``: there
+            is nothing to do. A waiter: to be asked again when that was woken.
+        """
+        home = self._homes.get(endpoint)
+        if home is None or home.state is REMOVED:
+            return UNKNOWN
+        if home.teller is not None and home.teller != teller:
+            return self._line_up(home)
+        self._open(home)
+        self._begin(home, teller)
+        return home.state
+
+    def ready(self, endpoint: Any, now: float) -> Effects:
+        """Make a paused endpoint ready, and end the turn."""
+        effects = Effects()
+        home = self._homes[endpoint]
+        if home.state is PAUSED:
+            home.state = READY
+            self._serve(home, now, effects)
+        self._finish(home, effects)
+        self._forget(home)
+        return effects
+
+    def clear(self, endpoint: Any, service: Any, interrupt: bool, effects: Effects) -> None:
+        """Make every connection of now stale, and end the turn.
+
+        Parameters:
+            endpoint: the endpoint.
+            service: only what reached this service, unless ``None``; that never pauses.
+            interrupt: break off what is in use or connecting.
+            effects: what must be done is added here.
+        """
+        home = self._homes[endpoint]
+        pausing = self._pauses and service is None
+        if pausing:
+            if home.state is READY:
+                home.state = PAUSED
+            self._evict(home, CLEARED, effects)
+        for entry in list(home.entries.values()):
+            if service is not None and entry.service != service:
+                if entry.state is CONNECTING:
+                    entry.services = (entry.services or set()) | {service}
+                continue
+            entry.evicted = entry.evicted or pausing
+            self._condemn(entry, STALE, interrupt, effects)
+        home.sweep()
+        self._finish(home, effects)
+        self._forget(home)
+
+    # -- at any time --------------------------------------------------------------------------------
+
+    def shut(self, endpoint: Any, everywhere: bool) -> Effects:
+        """Close one endpoint's part, or the pool for good: nobody waits, nothing is idle."""
+        effects = Effects()
+        self._closed = self._closed or everywhere
+        for home in list(self._chosen(endpoint, everywhere)):
+            if home.state is REMOVED:
+                continue
+            home.state = REMOVED
+            home.added = False
+            self._evict(home, CLOSED, effects)
+            for entry in list(home.entries.values()):
+                self._condemn(entry, POOL_CLOSED, False, effects)
+            home.sweep()
+            effects.shut.append(home.endpoint)
+            self._forget(home)
+        return effects
+
+    def break_all(self) -> Effects:
+        """What is still in use or connecting, to be interrupted."""
+        effects = Effects()
+        for home in self._homes.values():
+            for entry in home.entries.values():
+                if entry.state in HELD or entry.state is CONNECTING:
+                    effects.interrupt.append(entry)
+        return effects
+
+    def drained(self, waiter: Wakeable) -> bool:
+        """Whether a closed pool has no connection left; if not, ``waiter`` is woken then."""
+        if not self._size:
+            return True
+        self._closers.append(waiter)
+        return False
+
+    def resize(self, options: PoolOptions, now: float) -> Effects:
+        """Take over new sizes: idle surplus is closed now, the rest as it comes back."""
+        effects = Effects()
+        self._max_size = bound(options.max_size)
+        for home in self._homes.values():
+            self._measure(home)
+            surplus = len(home.entries) - home.closing - self._max_size
+            # The longest idle go first.
+            for entry in sorted(home.idle(), key=attrgetter("since"))[: max(surplus, 0)]:
+                self._close(entry, IDLENESS, effects)
+            home.sweep()
+            self._serve(home, now, effects)
+        return effects
+
+    # -- inside a transaction -----------------------------------------------------------------------
+
+    def _open(self, home: Home) -> None:
+        if home.state is OPENING:
+            home.state = PAUSED if self._pauses else READY
+
+    def _begin(self, home: Home, teller: int) -> None:
+        home.teller = teller
+        home.turns += 1
+
+    def _line_up(self, home: Home) -> Wakeable:
+        waiter = self._new_waiter()
+        home.audience.append(waiter)
+        return waiter
+
+    def _finish(self, home: Home, effects: Effects) -> None:
+        home.turns -= 1
+        if not home.turns:
+            home.teller = None
+            effects.wake += home.audience
+            home.audience = []

@@ -1,0 +1,66 @@
+"""What tests of behaviour need to run several callers at once: here as tasks."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from pool._runtime import aio as runtime
+
+__all__ = ["Gate", "Running", "call_soon", "runtime", "until"]
+
+T = TypeVar("T")
+
+#: How long (seconds) anything may take before a test fails rather than hangs.
+PATIENCE = 10.0
+
+
+class Running(Generic[T]):
+    """A call that goes on in the background."""
+
+    def __init__(self, task: "asyncio.Task[T]") -> None:
+        self._task = task
+
+    def done(self) -> bool:
+        """Return whether it has ended."""
+        return self._task.done()
+
+    async def result(self) -> T:
+        """Wait for its end; return or raise what it did."""
+        done, _ = await asyncio.wait([self._task], timeout=PATIENCE)
+        assert done, "the call hangs"
+        return self._task.result()
+
+
+async def call_soon(function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> Running[T]:
+    """Start a call in the background. To see it get somewhere, use ``until``."""
+    return Running(asyncio.ensure_future(function(*args)))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the others run until the condition holds; fail if it never does."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "the condition never came true"
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """A place where a fake stops until the test opens it."""
+
+    def __init__(self, is_open: bool = False) -> None:
+        self._event = asyncio.Event()
+        self.waiting = 0
+        if is_open:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Pass, or stop here until it is opened."""
+        self.waiting += 1
+        try:
+            await self._event.wait()
+        finally:
+            self.waiting -= 1
+
+    def open(self) -> None:
+        """Let everybody pass, now and later."""
+        self._event.set()
