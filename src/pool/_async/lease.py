@@ -61,7 +61,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
         Raises:
             Exception: what ``on_release`` raised; the connection is discarded then.
         """
-        await release(self._engine, self)
+        await self.__aexit__(None, None, None)
 
     async def discard(self) -> None:
         """End the lease and close the connection. Nothing if the lease has ended."""

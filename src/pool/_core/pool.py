@@ -66,7 +66,8 @@ class PoolCore(Lifecycle):
 
         Returns:
             ``GRANTED`` (``claim.entry`` is set), ``WAITING`` (``claim.waiter`` is), or why it gets nothing:
-            ``TIMEOUT``, ``OVERLOADED``, ``CLEARED``, ``CLOSED``; ``UNKNOWN`` asks to ``introduce`` the endpoint.
+            ``TIMEOUT``, ``OVERLOADED``, ``CLEARED``, ``CLOSED``. ``UNKNOWN`` asks to ``introduce`` the
+            endpoint first.
         """
         home = self._homes.get(claim.endpoint)
         if self._closed:
@@ -108,7 +109,7 @@ class PoolCore(Lifecycle):
         return effects
 
     def confirm(self, claim: Claim, now: float, patient: bool) -> Effects | None:
-        """The connection was vetted: lease it (nothing is to be done), or ask again if a clear overtook it."""
+        """The connection was vetted: lease it, or ask again if a clear overtook it."""
         entry = _entry_of(claim)
         if not entry.doomed:
             entry.state = IN_USE

@@ -62,7 +62,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
         Raises:
             Exception: what ``on_release`` raised; the connection is discarded then.
         """
-        release(self._engine, self)
+        self.__exit__(None, None, None)
 
     def discard(self) -> None:
         """End the lease and close the connection. Nothing if the lease has ended."""
