@@ -11,7 +11,7 @@ from pool._async.lease import Lease
 from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
 from pool._core.records import PAUSED, READY, UNKNOWN, Effects
 from pool._core.report import explain
-from pool._runtime.aio import Pending, Waiter, clock
+from pool._runtime.aio import Pending, Waiter, caller, clock
 from pool.errors import PoolClosedError
 from pool.monitoring import ConnectionPoolListener, PoolClearedEvent, PoolReadyEvent
 from pool.monitoring._listeners import EventListener
@@ -156,7 +156,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
                 if state is PAUSED and engine.publish is not None:
                     engine.publish(PoolReadyEvent, endpoint)
             finally:
-                await engine.perform(engine.core.ready(endpoint, clock()))
+                await engine.perform(engine.core.ready(endpoint, caller(), state, clock()))
 
     async def clear(
         self,
@@ -189,7 +189,9 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
                     if state is READY and engine.publish is not None:
                         engine.publish(PoolClearedEvent, each, service_id, interrupt_connections)
                 finally:
-                    engine.core.clear(each, service_id, interrupt_connections, effects)
+                    engine.core.clear(
+                        each, caller(), state, service_id, interrupt_connections, effects
+                    )
         finally:
             await engine.perform(effects)
 

@@ -65,6 +65,7 @@ class Ledger:
         "_past",
         "_pauses",
         "_size",
+        "_tellers",
         "_vet_after",
     )
 
@@ -76,6 +77,7 @@ class Ledger:
         self._past = Totals()
         self._size = 0
         self._closed = False
+        self._tellers: dict[int, int] = {}
         self._closers: list[Wakeable] = []
         self._last_error: tuple[Any, BaseException, float] | None = None
         self._vet_after = vet_after
@@ -163,7 +165,7 @@ class Ledger:
     def _pass_permit(self, entry: Entry, now: float, effects: Effects) -> None:
         """A permit comes back unused: the same one goes to the next, so that no number is skipped."""
         home = entry.home
-        if home.queue and not entry.doomed:
+        if home.queue and not entry.doomed and not home.crowded:
             self._assign(entry, self._next(home, now, effects))
             return
         home.connecting -= 1

@@ -2,8 +2,9 @@
 
 What is told of an endpoint (created, ready, cleared) takes effect only when every listener has heard of it.
 To that end these changes happen one after the other: whoever has the endpoint's *turn* publishes and then
-calls the method that makes the change and ends the turn. Others wait for it, except the teller himself: a
-listener of his that calls back must not wait for its own end. Closing waits for nobody.
+calls the method that makes the change and ends the turn. Others wait for it, except those who have a turn
+themselves, there or at another endpoint: they are listeners that call back, and two of them would wait for
+each other for ever. Closing waits for nobody.
 """
 
 from operator import attrgetter
@@ -56,7 +57,7 @@ class Lifecycle(Ledger):
         elif home.state is READY or home.state is PAUSED:
             home.added = home.added or keep
             return False
-        elif home.teller is not None and home.teller != teller:
+        elif home.turns and teller not in self._tellers:
             return self._line_up(home)
         home.added = home.added or keep
         if home.state is OPENING and home.turns:
@@ -67,12 +68,12 @@ class Lifecycle(Ledger):
         self._begin(home, teller)
         return True
 
-    def announced(self, endpoint: Any) -> Effects:
+    def announced(self, endpoint: Any, teller: int) -> Effects:
         """The endpoint's creation was published: open it to its callers."""
         effects = Effects()
         home = self._homes[endpoint]
         self._open(home)
-        self._finish(home, effects)
+        self._finish(home, teller, effects)
         if home.state is REMOVED:
             self._forget(home)
         return effects
@@ -87,34 +88,40 @@ class Lifecycle(Ledger):
         home = self._homes.get(endpoint)
         if home is None or home.state is REMOVED:
             return UNKNOWN
-        if home.teller is not None and home.teller != teller:
+        if home.turns and teller not in self._tellers:
             return self._line_up(home)
         self._open(home)
         self._begin(home, teller)
         return home.state
 
-    def ready(self, endpoint: Any, now: float) -> Effects:
-        """Make a paused endpoint ready, and end the turn."""
+    def ready(self, endpoint: Any, teller: int, was: str, now: float) -> Effects:
+        """Make the endpoint ready if it was paused, and end the turn (``was``: what ``begin`` said)."""
         effects = Effects()
         home = self._homes[endpoint]
-        if home.state is PAUSED:
+        if home.state is PAUSED and was is PAUSED:
             home.state = READY
             self._serve(home, now, effects)
-        self._finish(home, effects)
+        self._finish(home, teller, effects)
         self._forget(home)
         return effects
 
-    def clear(self, endpoint: Any, service: Any, interrupt: bool, effects: Effects) -> None:
+    def clear(
+        self, endpoint: Any, teller: int, was: str, service: Any, interrupt: bool, effects: Effects
+    ) -> None:
         """Make every connection of now stale, and end the turn.
 
         Parameters:
             endpoint: the endpoint.
+            teller: who has the turn.
+            was: what ``begin`` said; what nobody was told is not paused.
             service: only what reached this service, unless ``None``; that never pauses.
             interrupt: break off what is in use or connecting.
             effects: what must be done is added here.
         """
         home = self._homes[endpoint]
         pausing = self._pauses and service is None
+        if pausing and home.state is READY:
+            pausing = was is READY
         if pausing:
             if home.state is READY:
                 home.state = PAUSED
@@ -127,7 +134,7 @@ class Lifecycle(Ledger):
             entry.evicted = entry.evicted or pausing
             self._condemn(entry, STALE, interrupt, effects)
         home.sweep()
-        self._finish(home, effects)
+        self._finish(home, teller, effects)
         self._forget(home)
 
     # -- at any time --------------------------------------------------------------------------------
@@ -186,7 +193,7 @@ class Lifecycle(Ledger):
             home.state = PAUSED if self._pauses else READY
 
     def _begin(self, home: Home, teller: int) -> None:
-        home.teller = teller
+        self._tellers[teller] = self._tellers.get(teller, 0) + 1
         home.turns += 1
 
     def _line_up(self, home: Home) -> Wakeable:
@@ -194,9 +201,11 @@ class Lifecycle(Ledger):
         home.audience.append(waiter)
         return waiter
 
-    def _finish(self, home: Home, effects: Effects) -> None:
+    def _finish(self, home: Home, teller: int, effects: Effects) -> None:
+        self._tellers[teller] -= 1
+        if not self._tellers[teller]:
+            del self._tellers[teller]
         home.turns -= 1
         if not home.turns:
-            home.teller = None
             effects.wake += home.audience
             home.audience = []

@@ -216,7 +216,6 @@ class Home(Totals):
         "last_id",
         "queue",
         "state",
-        "teller",
         "top",
         "turns",
     )
@@ -226,9 +225,8 @@ class Home(Totals):
         self.endpoint = endpoint
         self.state: str = OPENING
         self.added = False
-        self.teller: int | None = None
-        """Who has the turn to publish and make a change of state, ``turns`` times one in the other."""
         self.turns = 0
+        """How many are about to publish and make a change of state: one, and listeners that call back."""
         self.audience: list[Wakeable] = []
         """Who waits for the turn."""
         self.entries: dict[int, Entry] = {}

@@ -60,21 +60,23 @@ class Guard:
         with self._lock:
             return self._core.introduce(endpoint, keep, teller)
 
-    def announced(self, endpoint: Any) -> Effects:
+    def announced(self, endpoint: Any, teller: int) -> Effects:
         with self._lock:
-            return self._core.announced(endpoint)
+            return self._core.announced(endpoint, teller)
 
     def begin(self, endpoint: Any, teller: int) -> Wakeable | str:
         with self._lock:
             return self._core.begin(endpoint, teller)
 
-    def ready(self, endpoint: Any, now: float) -> Effects:
+    def ready(self, endpoint: Any, teller: int, was: str, now: float) -> Effects:
         with self._lock:
-            return self._core.ready(endpoint, now)
+            return self._core.ready(endpoint, teller, was, now)
 
-    def clear(self, endpoint: Any, service: Any, interrupt: bool, effects: Effects) -> None:
+    def clear(
+        self, endpoint: Any, teller: int, was: str, service: Any, interrupt: bool, effects: Effects
+    ) -> None:
         with self._lock:
-            return self._core.clear(endpoint, service, interrupt, effects)
+            return self._core.clear(endpoint, teller, was, service, interrupt, effects)
 
     def request(self, claim: Claim, now: float, patient: bool) -> str:
         with self._lock:

@@ -134,7 +134,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
                     if not (self.options.paused or self.core.is_shut(endpoint)):
                         self.publish(PoolReadyEvent, endpoint)
             finally:
-                self.dismiss(self.core.announced(endpoint))
+                self.dismiss(self.core.announced(endpoint, caller()))
 
     def begin(self, endpoint: EndpointT) -> str:
         """Wait for the turn to change an endpoint's state, and return that."""

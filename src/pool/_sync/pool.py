@@ -12,7 +12,7 @@ from pool._sync.lease import Lease
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
 from pool._core.records import PAUSED, READY, UNKNOWN, Effects
 from pool._core.report import explain
-from pool._runtime.sync import Pending, Waiter, clock
+from pool._runtime.sync import Pending, Waiter, caller, clock
 from pool.errors import PoolClosedError
 from pool.monitoring import ConnectionPoolListener, PoolClearedEvent, PoolReadyEvent
 from pool.monitoring._listeners import EventListener
@@ -157,7 +157,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
                 if state is PAUSED and engine.publish is not None:
                     engine.publish(PoolReadyEvent, endpoint)
             finally:
-                engine.perform(engine.core.ready(endpoint, clock()))
+                engine.perform(engine.core.ready(endpoint, caller(), state, clock()))
 
     def clear(
         self,
@@ -190,7 +190,9 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
                     if state is READY and engine.publish is not None:
                         engine.publish(PoolClearedEvent, each, service_id, interrupt_connections)
                 finally:
-                    engine.core.clear(each, service_id, interrupt_connections, effects)
+                    engine.core.clear(
+                        each, caller(), state, service_id, interrupt_connections, effects
+                    )
         finally:
             engine.perform(effects)
 
