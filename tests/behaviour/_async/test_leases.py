@@ -1,0 +1,345 @@
+"""Leases: one checkout from the demand to the end, and nothing beyond it."""
+
+from typing import Any
+
+import pytest
+
+from pool import LeaseReleasedError, PoolError
+from pool.aio import ConnectionManager, ConnectionPool
+from support.aio import Gate, call_soon, until
+
+from .callers import queued
+from .fakes import Hooked, Manager, Recorder, assert_empty, held
+
+
+class Prickly:
+    """A connection that can be held, and nothing else: whatever the pool might do to it fails."""
+
+    def _refuse(self, *args: Any) -> Any:
+        raise AssertionError("the pool must not do that")
+
+    __eq__ = __ne__ = __bool__ = __len__ = __repr__ = __str__ = _refuse
+    __setattr__ = __delattr__ = _refuse
+    __hash__ = _refuse
+
+
+class Giving(ConnectionManager[Any, Any]):
+    """Its connections are what it is told to give, in turn."""
+
+    def __init__(self, *connections: Any) -> None:
+        self.connections = list(connections)
+        self.disposed: list[Any] = []
+
+    async def create(self, endpoint: Any, timeout: float | None) -> Any:
+        return self.connections.pop(0)
+
+    async def dispose(self, endpoint: Any, conn: Any, timeout: float | None) -> None:
+        self.disposed.append(conn)
+
+
+# -- what a lease shows -----------------------------------------------------------------------------
+
+
+async def test_a_lease_shows_what_it_holds() -> None:
+    """The user's own object, the connection's id, and where it leads."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        other = await pool.acquire("e")
+        lease = await pool.acquire("e")
+        assert lease.connection is manager.opened[1]
+        assert lease.id == 2
+        assert lease.endpoint == "e"
+        assert repr(lease) == "<Lease #2 of 'e', in use>"
+        await lease.release()
+        await other.release()
+    assert_empty(pool, manager)
+
+
+async def test_a_lease_that_has_ended_shows_no_connection() -> None:
+    """It still knows what it held."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        await lease.release()
+        with pytest.raises(LeaseReleasedError, match=r"#1 to 'e' has ended"):
+            _ = lease.connection
+        assert lease.id == 1
+        assert lease.endpoint == "e"
+        assert repr(lease) == "<Lease #1 of 'e', ended>"
+    assert_empty(pool, manager)
+
+
+async def test_a_block_that_was_not_entered_holds_nothing() -> None:
+    """Making it takes nothing from the pool."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        block = pool.connection("e")
+        with pytest.raises(LeaseReleasedError, match="not acquired"):
+            _ = block.connection
+        assert block.endpoint == "e"
+        assert repr(block) == "<Lease of 'e', new>"
+        assert pool.stats().endpoints == 0
+        assert manager.started == 0
+
+
+async def test_a_block_is_a_lease_too() -> None:
+    """Its object shows what it holds, and may end it early."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        block = pool.connection("e")
+        async with block as connection:
+            assert block.connection is connection
+            assert block.id == 1
+            await block.release()
+            assert pool.stats().idle == 1
+        assert pool.stats().released == 1
+    assert_empty(pool, manager)
+
+
+# -- a lease ends once ------------------------------------------------------------------------------
+
+
+async def test_a_second_release_does_nothing() -> None:
+    """The connection went back once, and was reset once."""
+    manager = Hooked()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        await lease.release()
+        await lease.release()
+        assert manager.calls.count("on_release") == 1
+        assert (pool.stats().idle, pool.stats().released) == (1, 1)
+    assert_empty(pool, manager)
+
+
+async def test_a_discard_after_the_release_does_nothing() -> None:
+    """The connection is the pool's again."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        await lease.release()
+        await lease.discard()
+        assert pool.stats().idle == 1
+    assert_empty(pool, manager)
+
+
+async def test_a_release_after_the_discard_does_nothing() -> None:
+    """The connection is gone."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        await lease.discard()
+        await lease.release()
+        assert pool.stats().total == 0
+    assert_empty(pool, manager)
+
+
+async def test_a_discard_closes_the_connection() -> None:
+    """When it returns, it is disposed of; told as checked in, then closed."""
+    manager, recorder = Manager(), Recorder()
+    async with ConnectionPool(manager, event_listeners=[recorder.listener]) as pool:
+        lease = await pool.acquire("e")
+        await lease.discard()
+        assert manager.opened[0].disposed
+        assert recorder.names()[-2:] == ["ConnectionCheckedIn", "ConnectionClosed"]
+        assert recorder.reasons() == [(1, "error")]
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("way", ["release", "discard"])
+async def test_a_lease_that_has_ended_touches_nobody_elses_connection(way: str) -> None:
+    """Its connection is somebody else's now."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        old = await pool.acquire("e")
+        await old.release()
+        async with pool.connection("e") as connection:
+            assert connection is manager.opened[0]
+            await getattr(old, way)()
+            assert not connection.disposed
+            assert pool.stats().in_use == 1
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("way", ["release", "discard"])
+async def test_a_lease_may_end_inside_its_block(way: str) -> None:
+    """The end of the block finds nothing left to do, even if it is left by an error."""
+    manager, recorder = Manager(), Recorder()
+    async with ConnectionPool(manager, event_listeners=[recorder.listener]) as pool:
+        lease = await pool.acquire("e")
+
+        async def body() -> None:
+            async with lease:
+                await getattr(lease, way)()
+                recorder.clear()
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await body()
+        assert recorder.events == []
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("way", ["release", "discard"])
+async def test_a_lease_that_never_began_has_no_end(way: str) -> None:
+    """Ending a block that was not entered does nothing, and it can be entered still."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        block = pool.connection("e")
+        await getattr(block, way)()
+        assert pool.stats().released == 0
+        async with block as connection:
+            assert connection.number == 1
+    assert_empty(pool, manager)
+
+
+# -- a lease as a block -----------------------------------------------------------------------------
+
+
+async def test_a_lease_is_a_block() -> None:
+    """Entering it gives the connection that it holds; leaving it gives that back."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        async with lease as connection:
+            assert connection is lease.connection
+            assert pool.stats().acquired == 1
+        assert pool.stats().idle == 1
+        with pytest.raises(LeaseReleasedError):
+            _ = lease.connection
+    assert_empty(pool, manager)
+
+
+async def test_a_lease_that_has_ended_cannot_be_entered() -> None:
+    """It takes nothing from the pool."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        await lease.release()
+        with pytest.raises(LeaseReleasedError, match="has ended"):
+            async with lease:
+                pytest.fail("entered")
+        assert (pool.stats().acquired, pool.stats().idle) == (1, 1)
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+async def test_a_block_cannot_be_entered_twice(listening: bool) -> None:
+    """One object is one checkout, whichever way it takes."""
+    manager = Manager()
+    listeners = [Recorder().listener] if listening else []
+    async with ConnectionPool(manager, event_listeners=listeners) as pool:
+        await held(pool)
+        block = pool.connection("e")
+        async with block:
+            pass
+        with pytest.raises(LeaseReleasedError, match="has ended"):
+            async with block:
+                pytest.fail("entered")
+        assert (pool.stats().acquired, pool.stats().idle) == (2, 1)
+    assert_empty(pool, manager)
+
+
+async def test_a_block_within_itself_is_the_same_lease() -> None:
+    """It gives the same connection; the inner end is the end."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        block = pool.connection("e")
+        async with block as outer:
+            async with block as inner:
+                assert inner is outer
+            assert pool.stats().idle == 1
+        assert (pool.stats().acquired, pool.stats().released) == (1, 1)
+    assert_empty(pool, manager)
+
+
+@pytest.mark.concurrency
+async def test_a_block_that_waits_cannot_be_entered_by_another() -> None:
+    """He gets an error at once, and the one who waits keeps his place and his connection."""
+    manager = Manager()
+    async with ConnectionPool(manager, max_size=1) as pool:
+        lease = await pool.acquire("e")
+        block, gate = pool.connection("e", 10.0), Gate()
+
+        async def enter() -> Any:
+            async with block as connection:
+                await gate.wait()
+                return connection
+
+        first = await queued(pool, enter)
+        second = await call_soon(enter)
+        await until(second.done)
+        with pytest.raises((RuntimeError, PoolError)):
+            await second.result()
+        await lease.release()
+        await until(lambda: gate.waiting)
+        assert pool.stats().in_use == 1
+        gate.open()
+        assert await first.result() is manager.opened[0]
+    assert_empty(pool, manager)
+
+
+# -- any object is a connection ---------------------------------------------------------------------
+
+
+async def test_equal_connections_are_not_mixed_up() -> None:
+    """They cannot be hashed either; each lease gives back its own."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        first, second = await pool.acquire("e"), await pool.acquire("e")
+        assert first.connection == second.connection
+        await second.release()
+        async with pool.connection("e", 0) as connection:
+            assert connection is manager.opened[1]
+        await first.discard()
+        assert manager.opened[0].disposed
+        assert not manager.opened[1].disposed
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("value", [None, False, 0, "", (), float("nan")], ids=repr)
+async def test_a_connection_may_be_any_value(value: Any) -> None:
+    """Also one that looks like none at all."""
+    manager = Giving(value)
+    async with ConnectionPool(manager) as pool:
+        for _ in range(2):
+            async with pool.connection("e") as connection:
+                assert connection is value
+        lease = await pool.acquire("e")
+        assert lease.connection is value
+        await lease.release()
+        assert pool.stats().idle == 1
+    assert manager.disposed == [value]
+
+
+async def test_the_same_object_may_be_two_connections() -> None:
+    """The pool tells them apart by their ids."""
+    manager = Giving(None, None)
+    async with ConnectionPool(manager) as pool:
+        leases = [await pool.acquire("e") for _ in range(2)]
+        assert [lease.id for lease in leases] == [1, 2]
+        await leases[1].discard()
+        assert (pool.stats().in_use, pool.stats().total) == (1, 1)
+        await leases[0].release()
+        assert pool.stats().idle == 1
+    assert manager.disposed == [None, None]
+
+
+async def test_the_pool_does_nothing_to_a_connection() -> None:
+    """It sets no attribute, compares, hashes, asks and prints nothing, whatever happens."""
+    prickly = [Prickly() for _ in range(3)]
+    manager = Giving(*prickly)
+    recorder = Recorder()
+    async with ConnectionPool(manager, event_listeners=[recorder.listener]) as pool:
+        for _ in range(2):
+            async with pool.connection("e") as connection:
+                assert connection is prickly[0]
+        lease = await pool.acquire("e")
+        assert "Prickly" not in f"{lease!r} {pool!r} {pool.explain()} {pool.stats()}"
+        with pytest.raises(KeyError):
+            async with lease:
+                raise KeyError
+        await (await pool.acquire("e")).discard()
+        await held(pool)
+        await pool.clear()
+    assert [id(connection) for connection in manager.disposed] == [id(one) for one in prickly]
+    assert [vars(one) for one in prickly] == [{}, {}, {}]

@@ -1,0 +1,316 @@
+"""Making a pool, its options at work, and arguments that make no sense."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pool import PoolOptions
+from pool.aio import ConnectionPool
+
+from .callers import Caller, queued, queued_late
+from .fakes import Connection, Manager, Recorder, assert_empty, held
+
+NO_SECONDS: list[tuple[Any, type[Exception]]] = [
+    (-1, ValueError),
+    (-0.001, ValueError),
+    (float("nan"), ValueError),
+    (float("inf"), ValueError),
+    (10**400, ValueError),
+    ("5", TypeError),
+    (True, TypeError),
+    (False, TypeError),
+    ([5], TypeError),
+]
+
+
+# -- making a pool ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manager() -> Manager:
+    return Manager()
+
+
+@pytest.fixture
+def made_outside(manager: Manager) -> ConnectionPool[Any, Connection]:
+    """A pool made by a plain function, where nothing runs that could be waited for."""
+    return ConnectionPool(manager)
+
+
+def test_making_a_pool_starts_nothing() -> None:
+    """No thread and no connection; it needs nothing that runs."""
+    manager, threads = Manager(), threading.active_count()
+    pool = ConnectionPool(manager, event_listeners=[Recorder().listener], name="main", paused=True)
+    assert threading.active_count() == threads
+    assert manager.started == 0
+    assert pool.get_size() == 0
+
+
+async def test_a_pool_made_anywhere_works(
+    made_outside: ConnectionPool[Any, Connection], manager: Manager
+) -> None:
+    """Where it was made does not matter."""
+    async with made_outside as pool:
+        await held(pool)
+    assert_empty(pool, manager)
+
+
+async def test_using_a_pool_starts_no_thread() -> None:
+    """Callers do the work themselves."""
+    manager, threads = Manager(), threading.active_count()
+    async with ConnectionPool(manager) as pool:
+        async with pool.connection("e"):
+            assert threading.active_count() == threads
+        await (await pool.acquire("e")).discard()
+        assert threading.active_count() == threads
+    assert_empty(pool, manager)
+
+
+def test_a_pool_shows_its_options() -> None:
+    """Those given, and the defaults of the others."""
+    pool = ConnectionPool(Manager(), max_size=3, reuse="fifo")
+    assert pool.options == PoolOptions(max_size=3, reuse="fifo")
+
+
+def test_a_pool_shows_its_name() -> None:
+    """``None`` if it has none."""
+    assert ConnectionPool(Manager(), name="main").name == "main"
+    assert ConnectionPool(Manager()).name is None
+
+
+@pytest.mark.parametrize("name", [5, b"main", ["main"]])
+def test_a_name_is_a_str(name: Any) -> None:
+    """Anything else is an error that says so."""
+    with pytest.raises(TypeError, match="name must be"):
+        ConnectionPool(Manager(), name=name)
+
+
+@pytest.mark.parametrize("value", [None, "manager", Manager, object()])
+def test_a_manager_is_a_connection_manager(value: Any) -> None:
+    """Anything else is an error that says so: its class, say."""
+    with pytest.raises(TypeError, match="manager must be"):
+        ConnectionPool(value)
+
+
+@pytest.mark.parametrize("name", ["max_sise", "timeout", "Max_Size"])
+def test_an_unknown_option_is_an_error(name: str) -> None:
+    """Which names it."""
+    options: Any = {name: 5}
+    with pytest.raises(TypeError, match=name):
+        ConnectionPool(Manager(), **options)
+
+
+def test_a_bad_option_is_an_error_at_once() -> None:
+    """It names the option, the bound and the value."""
+    with pytest.raises(ValueError, match="max_size must be at least 1, not 0"):
+        ConnectionPool(Manager(), max_size=0)
+
+
+def test_options_are_given_by_name() -> None:
+    """Only the manager has a position."""
+    make: Any = ConnectionPool
+    with pytest.raises(TypeError):
+        make(Manager(), 5)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 5, "listener", ["listener"], [None], Recorder().listener, {Recorder().listener}],
+    ids=repr,
+)
+def test_listeners_are_a_sequence_of_listeners(value: Any) -> None:
+    """Anything else is an error that says so: a listener alone, say, or ``None``."""
+    with pytest.raises(TypeError, match="listener"):
+        ConnectionPool(Manager(), event_listeners=value)
+
+
+def test_an_iterator_is_no_sequence_of_listeners() -> None:
+    """It could be read once only."""
+    value: Any = iter([Recorder().listener])
+    with pytest.raises(TypeError, match="listener"):
+        ConnectionPool(Manager(), event_listeners=value)
+
+
+# -- arguments of calls -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("timeout", "error"), NO_SECONDS, ids=lambda value: repr(value)[:10])
+@pytest.mark.parametrize("way", ["connection", "acquire"])
+def test_a_bad_timeout_is_an_error_at_once(way: str, timeout: Any, error: type[Exception]) -> None:
+    """By the call itself, before anything is waited for; it names the argument."""
+    manager = Manager()
+    pool = ConnectionPool(manager)
+    with pytest.raises(error, match=r"^timeout must be"):
+        getattr(pool, way)("e", timeout)
+    assert manager.started == 0
+
+
+@pytest.mark.parametrize(("timeout", "error"), NO_SECONDS, ids=lambda value: repr(value)[:10])
+async def test_close_takes_no_bad_timeout(timeout: Any, error: type[Exception]) -> None:
+    """Nor does it close then."""
+    pool = ConnectionPool(Manager())
+    with pytest.raises(error, match=r"^timeout must be"):
+        await pool.close(timeout)
+    assert " open:" in repr(pool)
+
+
+@pytest.mark.parametrize("timeout", [1e300, 10**300])
+async def test_any_finite_time_will_do(timeout: float) -> None:
+    """Be it longer than any clock can tell."""
+    manager = Manager()
+    pool = ConnectionPool(manager, max_size=1, connect_timeout=timeout, dispose_timeout=timeout)
+    async with pool:
+        lease = await pool.acquire("e", timeout)
+        call = await queued(pool, Caller(pool, timeout=timeout).call)
+        await lease.release()
+        await call.result()
+    assert_empty(pool, manager)
+
+
+CALLS: dict[str, Callable[[ConnectionPool[Any, Connection], Any], Any]] = {
+    "acquire": lambda pool, endpoint: pool.acquire(endpoint),
+    "connection": lambda pool, endpoint: pool.connection(endpoint).acquired(),
+    "add": lambda pool, endpoint: pool.add(endpoint),
+    "ready": lambda pool, endpoint: pool.ready(endpoint),
+    "clear": lambda pool, endpoint: pool.clear(endpoint),
+    "remove": lambda pool, endpoint: pool.remove(endpoint),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("listening", [False, True])
+async def test_an_endpoint_must_be_hashable(name: str, listening: bool) -> None:
+    """The error says so and shows it; nothing has happened."""
+    manager, recorder = Manager(), Recorder()
+    listeners = [recorder.listener] if listening else []
+    pool = ConnectionPool(manager, event_listeners=listeners)
+    with pytest.raises(TypeError, match=r"endpoint must be hashable, not \['host', 80\]"):
+        await CALLS[name](pool, ["host", 80])
+    assert manager.started == 0
+    assert recorder.events == []
+
+
+@pytest.mark.parametrize("name", ["stats", "get_endpoint_pool_size"])
+def test_an_endpoint_to_ask_about_must_be_hashable(name: str) -> None:
+    """The error says so and shows it."""
+    pool = ConnectionPool(Manager())
+    with pytest.raises(TypeError, match=r"endpoint must be hashable, not \['host', 80\]"):
+        getattr(pool, name)(["host", 80])
+
+
+@pytest.mark.parametrize("endpoint", ["", 0, False, (), ("host", 80), frozenset()], ids=repr)
+async def test_an_endpoint_may_be_any_hashable_value(endpoint: Any) -> None:
+    """Also one that looks like none at all."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        assert (await held(pool, endpoint)).endpoint == endpoint
+        assert pool.stats(endpoint).idle == 1
+        await pool.clear(endpoint)
+        assert manager.opened[0].disposed
+    assert_empty(pool, manager)
+
+
+async def test_equal_endpoints_are_one() -> None:
+    """An endpoint is a value, not an object."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        endpoints = [("host", int("80")) for _ in range(2)]
+        assert endpoints[0] is not endpoints[1]
+        first = await held(pool, endpoints[0])
+        assert await held(pool, endpoints[1]) is first
+    assert_empty(pool, manager)
+
+
+# -- max_uses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("uses", "opened"), [(1, 6), (2, 3), (6, 1), (None, 1)])
+async def test_a_connection_is_retired_after_its_last_use(uses: int | None, opened: int) -> None:
+    """Closed with the reason ``idle`` as it comes back, and replaced when it is needed."""
+    manager, recorder = Manager(), Recorder()
+    async with ConnectionPool(manager, max_uses=uses, event_listeners=[recorder.listener]) as pool:
+        for _ in range(6):
+            await held(pool)
+        assert manager.started == opened
+        retired = opened if uses else 0
+        assert [reason for _, reason in recorder.reasons()] == ["idle"] * retired
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+async def test_without_listeners_too_a_connection_is_retired(uses: int) -> None:
+    """The shortest way counts as well."""
+    manager = Manager()
+    async with ConnectionPool(manager, max_uses=uses) as pool:
+        for _ in range(4):
+            await held(pool)
+        assert manager.started == 4 // uses
+        assert pool.stats().idle == 0
+    assert_empty(pool, manager)
+
+
+@pytest.mark.concurrency
+async def test_the_next_in_the_queue_does_not_get_a_connection_that_is_used_up() -> None:
+    """He gets a new one in its place."""
+    manager = Manager()
+    async with ConnectionPool(manager, max_size=1, max_uses=1) as pool:
+        lease = await pool.acquire("e")
+        call = await queued(pool, Caller(pool).call)
+        await lease.release()
+        assert (await call.result()).number == 2
+        assert manager.most_live == 1
+    assert_empty(pool, manager)
+
+
+@pytest.mark.concurrency
+async def test_a_grant_that_came_too_late_was_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only leases count."""
+    manager = Manager()
+    async with ConnectionPool(manager, max_size=1, max_uses=2) as pool:
+        lease = await pool.acquire("e")
+        call = await queued_late(pool, monkeypatch, Caller(pool).call)
+        await lease.release()
+        with pytest.raises(TimeoutError):
+            await call.result()
+        assert (await held(pool)).number == 1
+        assert manager.opened[0].disposed
+    assert_empty(pool, manager)
+
+
+# -- reuse ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "order"),
+    [({}, [3, 3, 3]), ({"reuse": "lifo"}, [3, 3, 3]), ({"reuse": "fifo"}, [1, 2, 3])],
+)
+@pytest.mark.parametrize("listening", [False, True])
+async def test_which_idle_connection_goes_first(
+    options: Any, order: list[int], listening: bool
+) -> None:
+    """The one used last, by default; with ``fifo`` each in its turn."""
+    manager = Manager()
+    listeners = [Recorder().listener] if listening else []
+    async with ConnectionPool(manager, event_listeners=listeners, **options) as pool:
+        leases = [await pool.acquire("e") for _ in range(3)]
+        for lease in leases:
+            await lease.release()
+        assert [(await held(pool)).number for _ in range(3)] == order
+    assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize(("reuse", "order"), [("lifo", [3, 2, 1]), ("fifo", [1, 2, 3])])
+async def test_in_which_order_idle_connections_go(reuse: Any, order: list[int]) -> None:
+    """When several are taken, one after the other."""
+    manager = Manager()
+    async with ConnectionPool(manager, reuse=reuse) as pool:
+        leases = [await pool.acquire("e") for _ in range(3)]
+        for lease in leases:
+            await lease.release()
+        leases = [await pool.acquire("e") for _ in range(3)]
+        assert [lease.connection.number for lease in leases] == order
+        for lease in leases:
+            await lease.release()
+    assert_empty(pool, manager)

@@ -1,0 +1,189 @@
+"""Who may import whom: vocabulary <- _core <- _runtime <- _async and _sync <- doors.
+
+The rooms are those of ``docs/architecture.md``. Imports are read from the source, so that one inside a
+function counts as well; those for type checkers alone may name what the room must not touch.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pool"
+
+VOCABULARY = {
+    *("pool", "pool._version", "pool.errors", "pool.options", "pool.stats"),
+    *("pool.monitoring", "pool.event_loggers", "pool.logger"),
+}
+# What belongs to one of the worlds, or to the machine. Only the runtime may touch it.
+WORLDLY = {
+    *("asyncio", "concurrent", "multiprocessing", "queue", "sched", "select", "selectors"),
+    *("signal", "socket", "ssl", "subprocess", "threading", "time", "_thread"),
+}
+# The core has neither clock nor lock nor log: this is all it needs.
+PURE = {
+    *("abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools"),
+    *("math", "operator", "random", "sys", "types", "typing"),
+}
+# Programs, not part of the library: they may use all of it.
+PROGRAMS = {"pool.__main__", "pool._demo"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def import_nodes(
+    node: ast.AST, typing_only: bool = False
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Yield every import below a node, and whether only type checkers see it."""
+    typing_only = typing_only or is_for_type_checkers(node)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, typing_only
+        yield from import_nodes(child, typing_only)
+
+
+def targets(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """Return the full names of the modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    assert node.level == 0, "imports are absolute here"
+    assert node.module
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name if name in SOURCES else node.module for name in names}
+
+
+def imports(module: str) -> set[str]:
+    """Return what a module imports; of the rest of the world only what is needed when it runs."""
+    return {
+        target
+        for node, typing_only in import_nodes(ast.parse(SOURCES[module].read_text()))
+        for target in targets(node)
+        if not typing_only or top(target) == "pool"
+    }
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def room(module: str) -> str:
+    """Return the room a module is in; of the runtime also which world's half, if either's."""
+    first, _, rest = module.removeprefix("pool").removeprefix(".").partition(".")
+    if module in PROGRAMS or f"pool.{first}" in PROGRAMS:
+        return "program"
+    if f"pool.{first}".rstrip(".") in VOCABULARY:
+        return "vocabulary"
+    if first == "_runtime" and rest.partition("_")[0] in ("aio", "sync"):
+        return f"_runtime.{rest.partition('_')[0]}"
+    return first
+
+
+MAY_IMPORT = {
+    "vocabulary": {"vocabulary"},
+    "contrib": {"vocabulary", "contrib"},
+    "_core": {"vocabulary", "_core"},
+    "_runtime": {"vocabulary", "_core", "_runtime"},
+    "_runtime.aio": {"vocabulary", "_core", "_runtime", "_runtime.aio"},
+    "_runtime.sync": {"vocabulary", "_core", "_runtime", "_runtime.sync"},
+    "_async": {"vocabulary", "_core", "_runtime", "_runtime.aio", "_async"},
+    "_sync": {"vocabulary", "_core", "_runtime", "_runtime.sync", "_sync"},
+    "aio": {"vocabulary", "_async", "aio"},
+    "sync": {"vocabulary", "_sync", "sync"},
+}
+MUST_NOT_TOUCH = {
+    "vocabulary": WORLDLY,
+    "contrib": {"asyncio"},
+    "_core": sys.stdlib_module_names - PURE,
+    "_runtime": {"asyncio"},
+    "_runtime.aio": {"threading", "_thread", "concurrent", "queue"},
+    "_runtime.sync": {"asyncio"},
+    "_async": WORLDLY,
+    "_sync": WORLDLY,
+    "aio": sys.stdlib_module_names,
+    "sync": sys.stdlib_module_names,
+}
+
+LIBRARY = [module for module in SOURCES if room(module) != "program"]
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_direction(module: str) -> None:
+    """A module imports only from the rooms below its own."""
+    here = room(module)
+    assert here in MAY_IMPORT, f"{module} is in no room: say in this test what it may import"
+    ours = {target for target in imports(module) if top(target) == "pool"}
+    assert {target for target in ours if room(target) not in MAY_IMPORT[here]} == set()
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_what_a_room_may_touch(module: str) -> None:
+    """A module touches nothing outside the library that its room must not."""
+    assert {top(target) for target in imports(module)} & MUST_NOT_TOUCH[room(module)] == set()
+
+
+def test_errors_import_nothing() -> None:
+    """The errors stand on their own."""
+    assert imports("pool.errors") == set()
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in ("aio", "sync")])
+def test_doors_are_names_only(module: str) -> None:
+    """A door has a docstring, imports and ``__all__``: no code of its own."""
+    docstring, *rest = ast.parse(SOURCES[module].read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    for node in rest:
+        assert isinstance(node, ast.ImportFrom) or ast.unparse(node).startswith("__all__ = ")
+
+
+def run(code: str) -> str:
+    """Run code in an interpreter of its own and return what it prints."""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["pool", "pool.sync", "pool.monitoring", "pool.event_loggers"])
+def test_imports_without_asyncio(module: str) -> None:
+    """Who does not use asyncio does not pay for it."""
+    assert run(f"import sys, {module}; print('asyncio' in sys.modules)") == "False"
+
+
+def test_package_imports_neither_world() -> None:
+    """The vocabulary brings in neither shell."""
+    code = "import sys, pool; print([m for m in sys.modules if m.startswith(('pool._', 'pool.'))])"
+    loaded = ast.literal_eval(run(code))
+    assert {room(module) for module in loaded} == {"vocabulary"}
+
+
+@pytest.mark.parametrize(("face", "other"), [("aio", "sync"), ("sync", "aio")])
+def test_one_face_does_not_import_the_other(face: str, other: str) -> None:
+    """Either world can be used without the other."""
+    code = f"import sys, pool.{face}; print([m for m in sys.modules if m.startswith('pool.')])"
+    loaded = ast.literal_eval(run(code))
+    absent = {other, f"_runtime.{other}", "_sync" if other == "sync" else "_async"}
+    assert {room(module) for module in loaded} & absent == set()
+
+
+def test_faces_have_the_same_names() -> None:
+    """``pool.aio`` and ``pool.sync`` offer the same, and all of it is there."""
+    import pool.aio
+    import pool.sync
+
+    assert pool.aio.__all__ == pool.sync.__all__
+    for face in (pool.aio, pool.sync):
+        assert [name for name in face.__all__ if not hasattr(face, name)] == []
