@@ -1,0 +1,1 @@
+"""The price of an uncontended checkout: this library beside others. ``python -m benchmarks``."""

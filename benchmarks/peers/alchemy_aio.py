@@ -1,0 +1,42 @@
+"""SQLAlchemy's pool for asyncio, driven as its AsyncEngine does it: each call in a greenlet of its own."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from itertools import repeat
+from typing import Any, cast
+
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import greenlet_spawn
+
+from benchmarks.fakes import FakeConnection
+from benchmarks.peer import AsyncPeer
+
+import_module("greenlet")  # SQLAlchemy does without it, but not this pool.
+
+
+class Aio(AsyncPeer):
+    code = "conn = await greenlet_spawn(pool.connect); await greenlet_spawn(conn.close)"
+
+    async def setup(self) -> None:
+        self.pool = AsyncAdaptedQueuePool(
+            cast("Any", self.server.open), pool_size=1, max_overflow=0, reset_on_return=None
+        )
+
+    async def run(self, n: int) -> None:
+        pool = self.pool
+        for _ in repeat(None, n):
+            connection = await greenlet_spawn(pool.connect)
+            try:
+                pass
+            finally:
+                await greenlet_spawn(connection.close)
+
+    @asynccontextmanager
+    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
+        fairy = await greenlet_spawn(self.pool.connect)
+        yield cast("FakeConnection", fairy.dbapi_connection)
+        await greenlet_spawn(fairy.close)
+
+    async def teardown(self) -> None:
+        await greenlet_spawn(self.pool.dispose)
