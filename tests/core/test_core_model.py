@@ -212,7 +212,7 @@ class Machine(Books):
 
         if not self.may_call(endpoint, teller):
             return
-        answer = self.core.begin(endpoint, teller)
+        answer: Any = self.core.begin(endpoint, teller)
         told = answer is READY and self.options.paused and service is None
         self.begun(endpoint, teller, answer, answer is READY, clear)
 
@@ -226,7 +226,7 @@ class Machine(Books):
 
         if not self.may_call(endpoint, teller):
             return
-        answer = self.core.begin(endpoint, teller)
+        answer: Any = self.core.begin(endpoint, teller)
         told = answer is PAUSED
         self.begun(endpoint, teller, answer, told, ready)
 
