@@ -5,6 +5,7 @@ decision that makes it. The rules of the room are those of the package.
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 from sys import maxsize
 from typing import Any
 
@@ -67,6 +68,7 @@ class Ledger:
         "_size",
         "_tellers",
         "_vet_after",
+        "_vets",
     )
 
     def __init__(
@@ -81,6 +83,7 @@ class Ledger:
         self._closers: list[Wakeable] = []
         self._last_error: tuple[Any, BaseException, float] | None = None
         self._vet_after = vet_after
+        self._vets = vet_after < inf
         self._fifo = options.reuse == "fifo"
         self._pauses = options.paused
         self._max_connecting = options.max_connecting

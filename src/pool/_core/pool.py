@@ -45,7 +45,7 @@ class PoolCore(Lifecycle):
         except KeyError:
             return None
         entry = home.top
-        if entry is None or now - entry.since > self._vet_after:
+        if entry is None or (self._vets and now - entry.since > self._vet_after):
             return None
         home.top = entry.next
         entry.state = IN_USE
