@@ -164,13 +164,20 @@ def test_the_library_does_not_import_the_demo() -> None:
     assert command("-c", code).stdout == "[]\n"
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to programs in the background: they ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("moment", ["pool.sync with threads: 25 %", "pool.aio with tasks: 25 %"])
 def test_ctrl_c_ends_it_cleanly(moment: str) -> None:
     """An interrupt in either world ends the demo at once, without a traceback."""
     arguments = [sys.executable, "-m", "pool", "demo", "--requests", "1000", "--downtime", "1"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        arguments, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(moment):
