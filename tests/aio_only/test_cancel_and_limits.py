@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from aio_only.steps import BRIEF, World, ended, spend, turn
+from aio_only.steps import BRIEF, World, ended, leap, turn
 
 from pool import PoolTimeoutError
 from support.aio import until
@@ -38,7 +38,7 @@ async def test_the_caller_s_time_limit_and_the_pool_s_in_the_same_turn(
 
     async def act() -> None:
         world.manager.victim = asyncio.current_task()
-        ours, theirs = (BRIEF, 2 * BRIEF)[::order]
+        ours, theirs = (1000.0, 2000.0)[::order]
         try:
             async with asyncio.timeout(ours):
                 await world.acquire(theirs)
@@ -54,7 +54,7 @@ async def test_the_caller_s_time_limit_and_the_pool_s_in_the_same_turn(
     for _ in range(8):
         await turn()
     # Both are due now, and fire in the order of their times.
-    spend(3 * BRIEF)
+    leap(3000.0)
     (await ended(task)).result()
     assert caught == [TimeoutError]
     await world.settle()

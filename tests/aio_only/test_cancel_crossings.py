@@ -1,17 +1,21 @@
 """Two things that happen in the same turn of the event loop, in either order."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from aio_only.steps import BRIEF, Conn, Stepping, World, ended, settle, spend, turn
+from aio_only.steps import Conn, Stepping, World, ended, leap, settle, turn
 
 from pool import PoolClearedError, PoolClosedError, PoolTimeoutError
 from pool.aio import ConnectionPool
 from support.aio import PATIENCE, until
 
 pytestmark = pytest.mark.concurrency
+
+#: Seconds that pass by a leap only.
+LONG = 1000.0
 
 EITHER_ORDER = pytest.mark.parametrize("order", [1, -1], ids=["as named", "the other way"])
 
@@ -112,9 +116,10 @@ async def test_a_hand_off_just_before_the_time_is_up() -> None:
     """Is kept: the caller gets the connection."""
     world, _ = prompt_world()
     await world.acquire()
-    waiter = asyncio.ensure_future(world.acquire(BRIEF))
+    waiter = asyncio.ensure_future(world.acquire(LONG))
     await asyncio.sleep(0)
-    spend(2 * BRIEF)
+    leap(2 * LONG)
+    # Before the loop comes to its alarms.
     await world.leases.pop().release()
     (await ended(waiter)).result()
     assert world.pool.stats().in_use == 1
@@ -125,15 +130,14 @@ async def test_a_hand_off_just_after_the_time_is_up() -> None:
     """Goes to the next in the queue: the caller gets a timeout."""
     world, manager = prompt_world()
     await world.acquire()
-    late = asyncio.ensure_future(world.acquire(BRIEF))
+    late = asyncio.ensure_future(world.acquire(LONG))
     await asyncio.sleep(0)
-    behind = asyncio.ensure_future(world.acquire())
+    behind = asyncio.ensure_future(world.acquire(4 * LONG))
     await asyncio.sleep(0)
     assert world.pool.stats().waiting == 2
     # In the turn of the alarm and right after it, before the late one can run.
-    loop = asyncio.get_running_loop()
-    loop.call_later(BRIEF, at_once, world.leases.pop().release())
-    spend(2 * BRIEF)
+    asyncio.get_running_loop().call_later(LONG, at_once, world.leases.pop().release())
+    leap(2 * LONG)
     with pytest.raises(PoolTimeoutError):
         (await ended(late)).result()
     await ended(behind)
@@ -343,22 +347,25 @@ async def test_a_create_that_clears() -> None:
     await world.settle()
 
 
-async def test_a_connect_that_ends_after_the_time_is_up() -> None:
+async def test_a_connect_that_ends_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is too late for its caller and in time for the next, who gets the connection."""
     world = World(hooked=False)
+    lateness = 0.0
+    monkeypatch.setattr("pool._async.acquire.clock", lambda: time.monotonic() + lateness)
 
     async def inside(hook: str, conn: Conn | None) -> None:
-        spend(2 * BRIEF)
+        nonlocal lateness
+        if hook == "create":
+            lateness = 2 * LONG
 
     world.manager.inside = inside
-    late = asyncio.ensure_future(world.acquire(BRIEF))
+    late = asyncio.ensure_future(world.acquire(LONG))
     await asyncio.sleep(0)
-    behind = asyncio.ensure_future(world.acquire())
+    behind = asyncio.ensure_future(world.acquire(4 * LONG))
     await asyncio.sleep(0)
     assert world.pool.stats().waiting == 1
     with pytest.raises(PoolTimeoutError):
         (await ended(late)).result()
     await ended(behind)
     assert world.leases[0].connection is world.manager.opened[0]
-    world.manager.inside = None
     await world.settle()

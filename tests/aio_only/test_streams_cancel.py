@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pool._async.streams import Stream
-from pool._async.tcp import TcpConnectionManager, UnixConnectionManager
+from pool.aio import Stream, TcpConnectionManager, UnixConnectionManager
 from support.aio_net import until
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, full_server, wait_readable

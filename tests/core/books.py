@@ -93,8 +93,8 @@ class Books(RuleBasedStateMachine):
         self.releasing: list[Entry] = []
         self.closing: list[Entry] = []
         self.stale: set[Entry] = set()
-        # Per endpoint, whose turn it is and what will end it, the innermost last; and who waits for that.
-        self.turns: dict[str, list[tuple[int, bool, Callable[[], Effects]]]] = {"a": [], "b": []}
+        # Per teller, the turns he has, the innermost last: where, whether he tells anybody, what ends it.
+        self.turns: dict[int, list[tuple[str, bool, Callable[[], Effects]]]] = {}
         self.audience: dict[str, list[Any]] = {"a": [], "b": []}
         self.fresh: set[str] = set()
         """Endpoints made known by somebody who has not requested anything yet."""
@@ -172,26 +172,26 @@ class Books(RuleBasedStateMachine):
 
     # -- turns ---------------------------------------------------------------------------------------
 
-    def may_call(self, endpoint: str, teller: int) -> bool:
-        """Whether he can call now: while he tells nobody anything, nobody can call in his name."""
-        turns = self.turns[endpoint]
-        return not turns or turns[-1][0] != teller or turns[-1][1]
+    def turns_at(self, endpoint: str) -> int:
+        """How many turns are taken there."""
+        return sum(where == endpoint for turns in self.turns.values() for where, *_ in turns)
 
-    def tells(self, teller: int) -> bool:
-        """Whether it is his turn anywhere."""
-        return any(turn[0] == teller for turns in self.turns.values() for turn in turns)
+    def may_call(self, teller: int) -> bool:
+        """Whether he can call now: while he tells nobody anything, nobody can call in his name."""
+        turns = self.turns.get(teller)
+        return not turns or turns[-1][1]
 
     def take_turn(
         self, endpoint: str, teller: int, tells: bool, end: Callable[[], Effects]
     ) -> None:
         """Note that it is the teller's turn, until ``end`` is called."""
-        assert not self.turns[endpoint] or self.tells(teller), "two tell at once"
-        self.turns[endpoint].append((teller, tells, end))
+        assert self.turns.get(teller) or not self.turns_at(endpoint), "did not wait"
+        self.turns.setdefault(teller, []).append((endpoint, tells, end))
 
     def line_up(self, endpoint: str, teller: int, waiter: Any) -> None:
         """Note that one waits for the turn of another."""
-        assert self.turns[endpoint], "waits for nobody"
-        assert not self.tells(teller), "waits for himself, perhaps across endpoints"
+        assert self.turns_at(endpoint), "waits for nobody"
+        assert not self.turns.get(teller), "waits while others may wait for him"
         self.audience[endpoint].append(waiter)
 
     def begun(
@@ -204,11 +204,11 @@ class Books(RuleBasedStateMachine):
             assert answer in (READY, PAUSED)
             self.take_turn(endpoint, teller, tells, end)
 
-    def end_turn(self, endpoint: str) -> None:
-        """The innermost turn ends."""
-        *_, end = self.turns[endpoint].pop()
+    def end_turn(self, teller: int) -> None:
+        """His innermost turn ends."""
+        endpoint, _, end = self.turns[teller].pop()
         self.apply(end())
-        if not self.turns[endpoint]:
+        if not self.turns_at(endpoint):
             assert all(waiter.woken == 1 for waiter in self.audience[endpoint]), "still waits"
             self.audience[endpoint].clear()
 
@@ -267,9 +267,8 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def nothing_changes_untold(self) -> None:
         for home in self.homes():
-            turns = self.turns[home.endpoint]
-            assert home.turns == len(turns)
-            assert home.state is not OPENING or turns
+            assert home.turns == self.turns_at(home.endpoint)
+            assert home.state is not OPENING or home.turns
             if home.state in (OPENING, REMOVED):
                 self.told[home.endpoint] = PAUSED
             elif self.options.paused:
@@ -282,7 +281,7 @@ class Books(RuleBasedStateMachine):
         for endpoint in ENDPOINTS:
             home = self.core._homes.get(endpoint)
             if home is None:
-                assert not self.turns[endpoint]
+                assert not self.turns_at(endpoint)
                 self.told.pop(endpoint, None)
             elif not (home.added or home.turns or home.state is PAUSED or self.core.is_closed()):
                 assert home.entries or home.queue or endpoint in self.fresh
@@ -329,9 +328,9 @@ class Books(RuleBasedStateMachine):
         if not hasattr(self, "core"):
             return
         self.apply(self.core.shut(None, True))
-        for endpoint in ENDPOINTS:
-            while self.turns[endpoint]:
-                self.end_turn(endpoint)
+        for teller, turns in self.turns.items():
+            while turns:
+                self.end_turn(teller)
         while self.callers:
             self.leave(self.callers[0])
         steps: list[Callable[[], Effects]] = [

@@ -13,8 +13,7 @@ import pytest
 
 from pool._runtime import sync_net
 from pool._runtime.sockets import Address, Channel
-from pool._sync.streams import Stream
-from pool._sync.tcp import TcpConnectionManager, UnixConnectionManager
+from pool.sync import Stream, TcpConnectionManager, UnixConnectionManager
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, full_server, in_thread
 from support.sync_net import start, until

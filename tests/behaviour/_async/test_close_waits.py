@@ -133,6 +133,24 @@ async def test_nobody_is_named_when_nothing_is_held(caplog: pytest.LogCaptureFix
     assert warnings(caplog) == []
 
 
+@pytest.mark.concurrency
+async def test_what_is_being_closed_is_held_by_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A dispose that goes on at the end of the wait is neither named nor interrupted."""
+    manager = Manager()
+    pool = ConnectionPool(manager)
+    lease = await pool.acquire("e")
+    gate = manager.dispose_gate = Gate()
+    discarding = await call_soon(lease.discard)
+    await until(lambda: gate.waiting == 1)
+    await pool.close(0.01, interrupt_connections=True)
+    assert pool.stats().closing == 1
+    assert (warnings(caplog), manager.interrupted) == ([], [])
+    gate.open()
+    await discarding.result()
+    await until(lambda: pool.stats().total == 0)
+    assert_empty(pool, manager)
+
+
 async def test_close_after_a_wait_in_vain_can_be_repeated() -> None:
     """A pool whose first ``close`` gave up waiting can be closed again, to wait on."""
     manager = Manager()

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from pool.aio import ConnectionPool
-from support.aio import Gate
+from support.aio import Gate, call_soon, until
 
 from .callers import Caller, connecting, line, queued
-from .fakes import Connection, FakeClock, Manager, assert_empty, held
+from .fakes import Connection, FakeClock, Hooked, Manager, assert_empty, held
 
 # -- repr -------------------------------------------------------------------------------------------
 
@@ -145,6 +145,22 @@ async def test_it_says_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lines[1].startswith("  #1 connecting for 1.500 s, from ")
         assert lines[1].endswith(" in Caller.call")
         manager.create_gate.open()
+        await call.result()
+    assert_empty(pool, manager)
+
+
+async def test_it_says_which_connection_is_being_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And since when: its lease has ended."""
+    clock, manager = FakeClock(monkeypatch), Hooked()
+    gate = manager.gates["on_release"] = Gate()
+    async with ConnectionPool(manager) as pool:
+        lease = await pool.acquire("e")
+        clock.now += 5.0
+        call = await call_soon(lease.release)
+        await until(lambda: gate.waiting)
+        clock.now += 1.5
+        assert "  #1 releasing for 1.500 s, from " in pool.explain()
+        gate.open()
         await call.result()
     assert_empty(pool, manager)
 

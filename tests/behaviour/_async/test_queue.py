@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pool import PoolOverloadedError, PoolTimeoutError
+from pool import PoolTimeoutError
 from pool.aio import ConnectionPool
 from support.aio import Gate, call_soon, until
 
@@ -237,11 +237,27 @@ async def test_a_permit_that_crosses_the_last_timeout_is_given_back(
             await unlucky.result()
         await until(lambda: first.id)
         assert pool.stats().total == 1
-        async with await pool.acquire("e", 1.0):
-            assert manager.started == 2
-            assert [connection.number for connection in manager.opened] == [1, 2]
+        lease = await pool.acquire("e", 1.0)
+        assert (lease.id, manager.started) == (2, 2)
+        await lease.release()
         first.gate.open()
         await call.result()
+    assert_empty(pool, manager)
+
+
+async def test_an_endpoint_is_forgotten_when_the_last_permit_crosses_a_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is left there: no connection, and nobody who waits for one."""
+    manager = Manager()
+    async with ConnectionPool(manager, max_size=1) as pool:
+        lease = await pool.acquire("e")
+        unlucky = await queued_late(pool, monkeypatch, Caller(pool).call)
+        await lease.discard()
+        with pytest.raises(PoolTimeoutError):
+            await unlucky.result()
+        assert pool.stats().endpoints == 0
+        assert manager.started == 1
     assert_empty(pool, manager)
 
 
@@ -293,76 +309,6 @@ async def test_now_or_never_waits_for_the_hooks_of_the_connection_it_takes() -> 
         await until(lambda: gate.waiting == 1 or call.done())
         gate.open()
         assert await call.result() is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-# -- max_waiting ------------------------------------------------------------------------------------
-
-
-async def test_one_more_than_may_wait_is_turned_away_at_once() -> None:
-    """With an error that says so and names the bound; those who wait are still served."""
-    manager = Manager()
-    async with ConnectionPool(manager, max_size=1, max_waiting=2) as pool:
-        lease = await pool.acquire("e")
-        calls = [await queued(pool, Caller(pool).call) for _ in range(2)]
-        with pytest.raises(PoolOverloadedError, match=r"'e'.*max_waiting=2.*1 in use.*2 waiting"):
-            await pool.acquire("e")
-        assert pool.stats().waiting == 2
-        await lease.release()
-        for call in calls:
-            assert await call.result() is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-async def test_nobody_may_wait() -> None:
-    """With ``max_waiting=0`` there is a connection or room at once, or there is an error."""
-    manager = Manager()
-    async with ConnectionPool(manager, max_size=1, max_waiting=0) as pool:
-        lease = await pool.acquire("e")
-        with pytest.raises(PoolOverloadedError, match="max_waiting=0"):
-            await pool.acquire("e")
-        await lease.release()
-        assert await held(pool) is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-async def test_callers_held_back_by_max_connecting_count_as_waiting() -> None:
-    """There is room for another connection, but no permit to open it, and nobody may wait."""
-    manager = Manager()
-    manager.create_gate = Gate()
-    async with ConnectionPool(manager, max_connecting=1, max_waiting=0) as pool:
-        call = await connecting(pool, Caller(pool).call)
-        with pytest.raises(PoolOverloadedError):
-            await pool.acquire("e")
-        manager.create_gate.open()
-        await call.result()
-    assert_empty(pool, manager)
-
-
-async def test_a_place_in_the_queue_is_free_again_when_a_waiter_leaves() -> None:
-    """Whoever was served or timed out counts no more."""
-    manager = Manager()
-    async with ConnectionPool(manager, max_size=1, max_waiting=1) as pool:
-        lease = await pool.acquire("e")
-        hasty = await queued(pool, Caller(pool, timeout=0.05).call)
-        with pytest.raises(PoolTimeoutError):
-            await hasty.result()
-        patient = await queued(pool, Caller(pool).call)
-        await lease.release()
-        await patient.result()
-    assert_empty(pool, manager)
-
-
-async def test_each_endpoint_has_its_own_waiters() -> None:
-    """A full queue at one endpoint turns nobody away at another."""
-    manager = Manager()
-    async with ConnectionPool(manager, max_size=1, max_waiting=1) as pool:
-        leases = [await pool.acquire(endpoint) for endpoint in ("a", "b")]
-        calls = [await queued(pool, Caller(pool, endpoint=endpoint).call) for endpoint in "ab"]
-        for lease in leases:
-            await lease.release()
-        for call, endpoint in zip(calls, "ab", strict=True):
-            assert (await call.result()).endpoint == endpoint
     assert_empty(pool, manager)
 
 

@@ -200,6 +200,38 @@ async def test_a_removed_endpoint_can_be_used_while_old_leases_go_on() -> None:
     assert_empty(pool, manager)
 
 
+async def test_what_was_removed_is_not_cleared() -> None:
+    """The old connection was closed with its part: a clear of the new part is not about it."""
+    manager = Manager()
+    pool, recorder = recorded(manager)
+    async with pool:
+        old = await pool.acquire("e")
+        await pool.remove("e")
+        await held(pool)
+        await pool.clear("e")
+        await old.release()
+        assert recorder.reasons() == [(2, "stale"), (1, "poolClosed")]
+    assert_empty(pool, manager)
+
+
+@pytest.mark.concurrency
+async def test_who_connected_to_the_old_part_is_not_let_in_to_the_new_one() -> None:
+    """The caller is turned away, also if the endpoint is in use again when the connect completes."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        gate = manager.create_gate = Gate()
+        caller = await call_soon(pool.acquire, "e")
+        await until(lambda: gate.waiting == 1)
+        await pool.remove("e")
+        await pool.add("e")
+        gate.open()
+        with pytest.raises(PoolClosedError):
+            await caller.result()
+        await until(lambda: pool.stats().total == 0)
+        assert manager.started == 1
+    assert_empty(pool, manager)
+
+
 async def test_old_leases_count_against_the_size_of_the_new_part() -> None:
     """The server never sees more than ``max_size``."""
     manager = Manager()

@@ -5,9 +5,7 @@ from time import monotonic
 
 import pytest
 
-from pool._async.streams import Stream
-from pool._async.tcp import TcpConnectionManager
-from pool.aio import ConnectionPool
+from pool.aio import ConnectionPool, Stream, TcpConnectionManager
 from support.aio_net import start, until
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, wait_readable

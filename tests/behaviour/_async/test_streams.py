@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from pool._async.streams import Stream
-from pool._async.tcp import TcpConnectionManager, UnixConnectionManager
+from pool.aio import Stream, TcpConnectionManager, UnixConnectionManager
 from support.aio_net import start, until
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, in_thread, wait_readable

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pool._async.tcp import TcpConnectionManager
+from pool.aio import TcpConnectionManager
 from support.certs import client_context
 from support.servers import Peer, Server, full_server, listener, nobody
 

@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from pool._async.tcp import TcpConnectionManager
+from pool.aio import TcpConnectionManager
 from support.certs import authority, client_context, server_context
 from support.servers import Peer, Server
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pool._async.tcp import UnixConnectionManager
+from pool.aio import UnixConnectionManager
 from support.aio_net import start, until
 from support.servers import Peer, Server, full_server, listener, wait_readable
 

@@ -134,6 +134,24 @@ def test_nobody_is_named_when_nothing_is_held(caplog: pytest.LogCaptureFixture) 
     assert warnings(caplog) == []
 
 
+@pytest.mark.concurrency
+def test_what_is_being_closed_is_held_by_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A dispose that goes on at the end of the wait is neither named nor interrupted."""
+    manager = Manager()
+    pool = ConnectionPool(manager)
+    lease = pool.acquire("e")
+    gate = manager.dispose_gate = Gate()
+    discarding = call_soon(lease.discard)
+    until(lambda: gate.waiting == 1)
+    pool.close(0.01, interrupt_connections=True)
+    assert pool.stats().closing == 1
+    assert (warnings(caplog), manager.interrupted) == ([], [])
+    gate.open()
+    discarding.result()
+    until(lambda: pool.stats().total == 0)
+    assert_empty(pool, manager)
+
+
 def test_close_after_a_wait_in_vain_can_be_repeated() -> None:
     """A pool whose first ``close`` gave up waiting can be closed again, to wait on."""
     manager = Manager()

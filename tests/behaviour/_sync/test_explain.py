@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pool.sync import ConnectionPool
-from support.sync import Gate
+from support.sync import Gate, call_soon, until
 
 from .callers import Caller, connecting, line, queued
-from .fakes import Connection, FakeClock, Manager, assert_empty, held
+from .fakes import Connection, FakeClock, Hooked, Manager, assert_empty, held
 
 # -- repr -------------------------------------------------------------------------------------------
 
@@ -146,6 +146,22 @@ def test_it_says_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lines[1].startswith("  #1 connecting for 1.500 s, from ")
         assert lines[1].endswith(" in Caller.call")
         manager.create_gate.open()
+        call.result()
+    assert_empty(pool, manager)
+
+
+def test_it_says_which_connection_is_being_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And since when: its lease has ended."""
+    clock, manager = FakeClock(monkeypatch), Hooked()
+    gate = manager.gates["on_release"] = Gate()
+    with ConnectionPool(manager) as pool:
+        lease = pool.acquire("e")
+        clock.now += 5.0
+        call = call_soon(lease.release)
+        until(lambda: gate.waiting)
+        clock.now += 1.5
+        assert "  #1 releasing for 1.500 s, from " in pool.explain()
+        gate.open()
         call.result()
     assert_empty(pool, manager)
 

@@ -315,3 +315,24 @@ def test_in_which_order_idle_connections_go(reuse: Any, order: list[int]) -> Non
         for lease in leases:
             lease.release()
     assert_empty(pool, manager)
+
+
+@pytest.mark.parametrize(("reuse", "order"), [("lifo", [1, 2, 3]), ("fifo", [3, 2, 1])])
+@pytest.mark.parametrize("listening", [False, True])
+def test_in_which_order_the_connections_of_blocks_go(
+    reuse: Any, order: list[int], listening: bool
+) -> None:
+    """It is the order in which the blocks ended, or the reverse."""
+    manager = Manager()
+    listeners = [Recorder().listener] if listening else []
+    with ConnectionPool(manager, reuse=reuse, event_listeners=listeners) as pool:
+        with pool.connection("e"), pool.connection("e"), pool.connection("e"):
+            assert manager.started == 3
+        with (
+            pool.connection("e", 0) as first,
+            pool.connection("e", 0) as second,
+            pool.connection("e", 0) as third,
+        ):
+            assert [first.number, second.number, third.number] == order
+        assert pool.stats().idle == 3
+    assert_empty(pool, manager)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pool import PoolOverloadedError, PoolTimeoutError
+from pool import PoolTimeoutError
 from pool.sync import ConnectionPool
 from support.sync import Gate, call_soon, until
 
@@ -238,11 +238,27 @@ def test_a_permit_that_crosses_the_last_timeout_is_given_back(
             unlucky.result()
         until(lambda: first.id)
         assert pool.stats().total == 1
-        with pool.acquire("e", 1.0):
-            assert manager.started == 2
-            assert [connection.number for connection in manager.opened] == [1, 2]
+        lease = pool.acquire("e", 1.0)
+        assert (lease.id, manager.started) == (2, 2)
+        lease.release()
         first.gate.open()
         call.result()
+    assert_empty(pool, manager)
+
+
+def test_an_endpoint_is_forgotten_when_the_last_permit_crosses_a_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is left there: no connection, and nobody who waits for one."""
+    manager = Manager()
+    with ConnectionPool(manager, max_size=1) as pool:
+        lease = pool.acquire("e")
+        unlucky = queued_late(pool, monkeypatch, Caller(pool).call)
+        lease.discard()
+        with pytest.raises(PoolTimeoutError):
+            unlucky.result()
+        assert pool.stats().endpoints == 0
+        assert manager.started == 1
     assert_empty(pool, manager)
 
 
@@ -294,76 +310,6 @@ def test_now_or_never_waits_for_the_hooks_of_the_connection_it_takes() -> None:
         until(lambda: gate.waiting == 1 or call.done())
         gate.open()
         assert call.result() is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-# -- max_waiting ------------------------------------------------------------------------------------
-
-
-def test_one_more_than_may_wait_is_turned_away_at_once() -> None:
-    """With an error that says so and names the bound; those who wait are still served."""
-    manager = Manager()
-    with ConnectionPool(manager, max_size=1, max_waiting=2) as pool:
-        lease = pool.acquire("e")
-        calls = [queued(pool, Caller(pool).call) for _ in range(2)]
-        with pytest.raises(PoolOverloadedError, match=r"'e'.*max_waiting=2.*1 in use.*2 waiting"):
-            pool.acquire("e")
-        assert pool.stats().waiting == 2
-        lease.release()
-        for call in calls:
-            assert call.result() is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-def test_nobody_may_wait() -> None:
-    """With ``max_waiting=0`` there is a connection or room at once, or there is an error."""
-    manager = Manager()
-    with ConnectionPool(manager, max_size=1, max_waiting=0) as pool:
-        lease = pool.acquire("e")
-        with pytest.raises(PoolOverloadedError, match="max_waiting=0"):
-            pool.acquire("e")
-        lease.release()
-        assert held(pool) is manager.opened[0]
-    assert_empty(pool, manager)
-
-
-def test_callers_held_back_by_max_connecting_count_as_waiting() -> None:
-    """There is room for another connection, but no permit to open it, and nobody may wait."""
-    manager = Manager()
-    manager.create_gate = Gate()
-    with ConnectionPool(manager, max_connecting=1, max_waiting=0) as pool:
-        call = connecting(pool, Caller(pool).call)
-        with pytest.raises(PoolOverloadedError):
-            pool.acquire("e")
-        manager.create_gate.open()
-        call.result()
-    assert_empty(pool, manager)
-
-
-def test_a_place_in_the_queue_is_free_again_when_a_waiter_leaves() -> None:
-    """Whoever was served or timed out counts no more."""
-    manager = Manager()
-    with ConnectionPool(manager, max_size=1, max_waiting=1) as pool:
-        lease = pool.acquire("e")
-        hasty = queued(pool, Caller(pool, timeout=0.05).call)
-        with pytest.raises(PoolTimeoutError):
-            hasty.result()
-        patient = queued(pool, Caller(pool).call)
-        lease.release()
-        patient.result()
-    assert_empty(pool, manager)
-
-
-def test_each_endpoint_has_its_own_waiters() -> None:
-    """A full queue at one endpoint turns nobody away at another."""
-    manager = Manager()
-    with ConnectionPool(manager, max_size=1, max_waiting=1) as pool:
-        leases = [pool.acquire(endpoint) for endpoint in ("a", "b")]
-        calls = [queued(pool, Caller(pool, endpoint=endpoint).call) for endpoint in "ab"]
-        for lease in leases:
-            lease.release()
-        for call, endpoint in zip(calls, "ab", strict=True):
-            assert (call.result()).endpoint == endpoint
     assert_empty(pool, manager)
 
 

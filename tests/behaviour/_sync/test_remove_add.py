@@ -201,6 +201,38 @@ def test_a_removed_endpoint_can_be_used_while_old_leases_go_on() -> None:
     assert_empty(pool, manager)
 
 
+def test_what_was_removed_is_not_cleared() -> None:
+    """The old connection was closed with its part: a clear of the new part is not about it."""
+    manager = Manager()
+    pool, recorder = recorded(manager)
+    with pool:
+        old = pool.acquire("e")
+        pool.remove("e")
+        held(pool)
+        pool.clear("e")
+        old.release()
+        assert recorder.reasons() == [(2, "stale"), (1, "poolClosed")]
+    assert_empty(pool, manager)
+
+
+@pytest.mark.concurrency
+def test_who_connected_to_the_old_part_is_not_let_in_to_the_new_one() -> None:
+    """The caller is turned away, also if the endpoint is in use again when the connect completes."""
+    manager = Manager()
+    with ConnectionPool(manager) as pool:
+        gate = manager.create_gate = Gate()
+        caller = call_soon(pool.acquire, "e")
+        until(lambda: gate.waiting == 1)
+        pool.remove("e")
+        pool.add("e")
+        gate.open()
+        with pytest.raises(PoolClosedError):
+            caller.result()
+        until(lambda: pool.stats().total == 0)
+        assert manager.started == 1
+    assert_empty(pool, manager)
+
+
 def test_old_leases_count_against_the_size_of_the_new_part() -> None:
     """The server never sees more than ``max_size``."""
     manager = Manager()

@@ -6,9 +6,7 @@ from time import monotonic
 
 import pytest
 
-from pool._sync.streams import Stream
-from pool._sync.tcp import TcpConnectionManager
-from pool.sync import ConnectionPool
+from pool.sync import ConnectionPool, Stream, TcpConnectionManager
 from support.sync_net import start, until
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, wait_readable

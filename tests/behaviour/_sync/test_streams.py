@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from pool._sync.streams import Stream
-from pool._sync.tcp import TcpConnectionManager, UnixConnectionManager
+from pool.sync import Stream, TcpConnectionManager, UnixConnectionManager
 from support.sync_net import start, until
 from support.certs import client_context, server_context
 from support.servers import Peer, Server, in_thread, wait_readable

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pool._sync.tcp import TcpConnectionManager
+from pool.sync import TcpConnectionManager
 from support.certs import client_context
 from support.servers import Peer, Server, full_server, listener, nobody
 

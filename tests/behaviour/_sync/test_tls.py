@@ -7,7 +7,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from pool._sync.tcp import TcpConnectionManager
+from pool.sync import TcpConnectionManager
 from support.certs import authority, client_context, server_context
 from support.servers import Peer, Server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pool._sync.tcp import UnixConnectionManager
+from pool.sync import UnixConnectionManager
 from support.sync_net import start, until
 from support.servers import Peer, Server, full_server, listener, wait_readable
 
