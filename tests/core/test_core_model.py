@@ -103,8 +103,8 @@ class Machine(Books):
     @rule(
         data=st.data(),
         service=st.sampled_from([None, "s", "t"]),
-        fails=st.booleans(),
-        patient=st.booleans(),
+        fails=RARELY,
+        patient=st.sampled_from([True, True, False]),
     )
     def connect(self, data: st.DataObject, service: Any, fails: bool, patient: bool) -> None:
         caller = pick(data, self.some(CONNECTING))
@@ -119,19 +119,23 @@ class Machine(Books):
             self.core.failed(caller, OSError(), self.now)
             self.leave(caller)
         else:
-            entry.connection = object()
-            self.again(
-                caller,
-                lambda patient: self.core.opened(caller, service, self.now, patient),
-                patient,
-            )
-            assert (caller.entry is entry) != (entry in self.closing)
+            self.open(caller, service, patient)
+
+    def open(self, caller: Caller, service: Any, patient: bool) -> None:
+        """Its ``create`` has succeeded."""
+        entry = caller.entry
+        assert entry is not None
+        entry.connection = object()
+        self.again(
+            caller, lambda patient: self.core.opened(caller, service, self.now, patient), patient
+        )
+        assert (caller.entry is entry) != (entry in self.closing)
 
     @precondition(lambda self: self.some(VETTING))
     @rule(
         data=st.data(),
         outcome=st.sampled_from(["begin", "dead", "confirm", "confirm", "confirm"]),
-        patient=st.booleans(),
+        patient=st.sampled_from([True, True, False]),
     )
     def vet(self, data: st.DataObject, outcome: str, patient: bool) -> None:
         caller = pick(data, self.some(VETTING))
@@ -142,16 +146,37 @@ class Machine(Books):
             self.again(caller, lambda patient: self.core.dead(caller, self.now, patient), patient)
             assert entry in self.closing
         else:
-            self.again(
-                caller, lambda patient: self.core.confirm(caller, self.now, patient), patient
-            )
-            if caller.entry is entry:
-                assert entry.state is IN_USE
-                assert entry not in self.stale, "leased though it is stale"
+            self.confirm(caller, patient)
+
+    def confirm(self, caller: Caller, patient: bool) -> None:
+        """Its connection was vetted."""
+        entry = caller.entry
+        assert entry is not None
+        self.again(caller, lambda patient: self.core.confirm(caller, self.now, patient), patient)
+        if caller.entry is entry:
+            assert entry.state is IN_USE
+            assert entry not in self.stale, "leased though it is stale"
+
+    @precondition(lambda self: self.some(CONNECTING, VETTING) or self.woken())
+    @rule()
+    def hurry(self) -> None:
+        """All goes well for everybody who has been granted something."""
+        for caller in self.woken():
+            caller.waiting = False
+            if caller.verdict is not GRANTED:
+                self.leave(caller)
+        for caller in self.some(CONNECTING):
+            if caller.entry is not None and not caller.entry.doomed:
+                caller.entry.begun = True
+                self.open(caller, None, True)
+        for caller in self.some(VETTING):
+            self.confirm(caller, True)
 
     @precondition(lambda self: self.callers)
-    @rule(data=st.data(), timed_out=st.booleans())
-    def give_up(self, data: st.DataObject, timed_out: bool) -> None:
+    @rule(data=st.data(), timed_out=st.booleans(), now=RARELY)
+    def give_up(self, data: st.DataObject, timed_out: bool, now: bool) -> None:
+        if not now:
+            return
         caller = pick(data, self.callers)
         self.leave(caller, timed_out)
 

@@ -21,12 +21,11 @@ class ConnectionManager(ABC, Generic[EndpointT, ConnectionT]):
 
     Example::
 
-        class LineManager(ConnectionManager[tuple[str, int], Stream]):
+        class LineManager(TcpConnectionManager):
             async def create(self, endpoint, timeout):
-                return await open_stream(*endpoint, timeout)
-
-            async def dispose(self, endpoint, conn, timeout):
-                await conn.close()
+                stream = await super().create(endpoint, timeout)
+                await stream.send(b"HELLO\\n")
+                return stream
     """
 
     @abstractmethod

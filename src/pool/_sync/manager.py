@@ -22,12 +22,11 @@ class ConnectionManager(ABC, Generic[EndpointT, ConnectionT]):
 
     Example::
 
-        class LineManager(ConnectionManager[tuple[str, int], Stream]):
+        class LineManager(TcpConnectionManager):
             def create(self, endpoint, timeout):
-                return open_stream(*endpoint, timeout)
-
-            def dispose(self, endpoint, conn, timeout):
-                conn.close()
+                stream = super().create(endpoint, timeout)
+                stream.send(b"HELLO\\n")
+                return stream
     """
 
     @abstractmethod
