@@ -270,6 +270,7 @@ def played(ours: Any, theirs: Any) -> tuple[async_scenarios.Story, sync_scenario
 
 
 def test_both_worlds_know_the_same_stories() -> None:
+    """Under the same names, in the same order."""
     names = [
         [story.__name__ for story in each.SCENARIOS] for each in (async_scenarios, sync_scenarios)
     ]

@@ -125,10 +125,14 @@ class Conn:
         self.number = number
         self.alive = True
         self.user = ""
+        self.spoiled = False
+        """Whether a hook or a body was left in the middle, so that only a dispose may follow."""
         self.disposals = 0
 
     def __repr__(self) -> str:
-        return f"<Conn {self.number} of {self.endpoint!r} user={self.user!r}>"
+        return (
+            f"<Conn {self.number} of {self.endpoint!r} user={self.user!r} spoiled={self.spoiled}>"
+        )
 
 
 class Stepping(ConnectionManager[Any, Conn]):
@@ -170,8 +174,11 @@ class Stepping(ConnectionManager[Any, Conn]):
                 raise HookError(hook)
             if self.inside is not None:
                 await self.inside(hook, conn)
-        except asyncio.CancelledError:
-            self.cut.append(hook)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                self.cut.append(hook)
+            if conn is not None:
+                conn.spoiled = True
             raise
         finally:
             if conn is not None:
@@ -179,7 +186,8 @@ class Stepping(ConnectionManager[Any, Conn]):
 
     def enter(self, conn: Conn, user: str) -> None:
         """Note that ``user`` works with a connection now."""
-        if conn.user or conn.disposals:
+        spoiled = conn.spoiled and user not in ("dispose", "on_connection_dead")
+        if conn.user or conn.disposals or spoiled:
             self.faults.append(f"{user} works with {conn}, disposals={conn.disposals}")
         conn.user = user
 
@@ -259,6 +267,9 @@ class World:
             self.manager.enter(conn, "body")
             try:
                 await turn()
+            except BaseException:
+                conn.spoiled = not self.manager.reusable
+                raise
             finally:
                 self.manager.leave(conn, "body")
 

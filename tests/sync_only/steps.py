@@ -54,10 +54,14 @@ class Conn:
         self.number = number
         self.alive = True
         self.user = ""
+        self.spoiled = False
+        """Whether a hook or a body was left in the middle, so that only a dispose may follow."""
         self.disposals = 0
 
     def __repr__(self) -> str:
-        return f"<Conn {self.number} of {self.endpoint!r} user={self.user!r}>"
+        return (
+            f"<Conn {self.number} of {self.endpoint!r} user={self.user!r} spoiled={self.spoiled}>"
+        )
 
 
 class Stepping(ConnectionManager[Any, Conn]):
@@ -86,6 +90,10 @@ class Stepping(ConnectionManager[Any, Conn]):
             if hook in self.errors:
                 raise HookError(hook)
             self.strike.step()
+        except BaseException:
+            if conn is not None:
+                conn.spoiled = True
+            raise
         finally:
             if conn is not None:
                 self.leave(conn, hook)
@@ -93,7 +101,8 @@ class Stepping(ConnectionManager[Any, Conn]):
     def enter(self, conn: Conn, user: str) -> None:
         """Note that ``user`` works with a connection now."""
         with self.lock:
-            if conn.user or conn.disposals:
+            spoiled = conn.spoiled and user not in ("dispose", "on_connection_dead")
+            if conn.user or conn.disposals or spoiled:
                 self.faults.append(f"{user} works with {conn}, disposals={conn.disposals}")
             conn.user = user
 
@@ -161,7 +170,9 @@ class World:
     def __init__(self, *, hooked: bool = True, **options: Any) -> None:
         self.manager = Hooked() if hooked else Stepping()
         self.events: list[Any] = []
-        listeners = [monitoring.on(self.events.append)]
+        # After each event was written down, telling it to somebody else is a step too.
+        step = monitoring.on(lambda event: self.manager.strike.step())
+        listeners = [monitoring.on(self.events.append), step]
         options = {"max_size": 1, "check_after_idle": 0, **options}
         self.pool: ConnectionPool[Any, Conn] = ConnectionPool(
             self.manager, event_listeners=listeners, **options
@@ -181,6 +192,9 @@ class World:
             self.manager.enter(conn, "body")
             try:
                 self.manager.strike.step()
+            except BaseException:
+                conn.spoiled = not self.manager.reusable
+                raise
             finally:
                 self.manager.leave(conn, "body")
 

@@ -1,8 +1,9 @@
 """A KeyboardInterrupt at the k-th step of every operation, for every k: nothing is lost.
 
-The steps are those where a thread spends its time: the beginning and the end of each hook, and of each wait
-in the queue. Who holds the place there and who gives it back: as in ``aio_only/test_cancel_every_step.py``;
-but a dispose runs in the thread that asks for it, so that an interrupt does end it.
+The steps are those where a thread spends its time: the beginning and the end of each hook and of each wait
+in the queue, and whatever listeners do. Who holds the place there and who gives it back is what
+``aio_only/test_cancel_every_step.py`` says; but a dispose runs in the thread that asks for it, so that an
+interrupt does end it.
 """
 
 from collections.abc import Callable, Iterator

@@ -168,7 +168,7 @@ class Ledger:
     def _pass_permit(self, entry: Entry, now: float, effects: Effects) -> None:
         """A permit comes back unused: the same one goes to the next, so that no number is skipped."""
         home = entry.home
-        if home.queue and not entry.doomed and not home.crowded:
+        if home.queue and not entry.doomed and len(home.entries) <= self._max_size:
             self._assign(entry, self._next(home, now, effects))
             return
         home.connecting -= 1

@@ -334,8 +334,8 @@ async def test_callers_are_turned_away_while_a_dispose_hangs() -> None:
     assert_empty(pool, manager)
 
 
-async def test_the_end_is_told_while_the_queue_is_still_there() -> None:
-    """Whoever hears that the pool is closed finds no idle connection any more."""
+async def test_the_end_is_told_when_nothing_is_idle_any_more() -> None:
+    """Whoever hears that the pool is closed finds those that were idle closing or closed."""
     peeking = Peeking()
     pool = ConnectionPool(Manager(), event_listeners=[peeking.listener])
     peeking.pool = pool

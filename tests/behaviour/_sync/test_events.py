@@ -70,8 +70,8 @@ def test_ids_count_from_one_at_each_endpoint() -> None:
             lease.release()
 
 
-def test_a_permit_that_nobody_used_takes_no_id() -> None:
-    """Ids have no gaps: who times out while connecting has used one, who waits has not."""
+def test_who_waits_in_vain_takes_no_id() -> None:
+    """Ids are of connections and have no gaps."""
     recorder = Recorder()
     options: dict[str, Any] = {"max_size": 1, "event_listeners": [recorder.listener]}
     with ConnectionPool(Manager(), **options) as pool:
