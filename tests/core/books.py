@@ -261,6 +261,8 @@ class Books(RuleBasedStateMachine):
             assert home.connecting == len(opening) <= self.options.max_connecting
             closing = states[CLOSING]
             assert home.crowded == (len(home.entries) - closing > self.max_size)
+            always = self.options.reuse == "fifo" or self.options.max_uses is not None
+            assert home.special == (always or home.crowded or bool(home.queue))
         assert self.core._size == size
         assert size or not self.core.is_closed() or all(waiter.woken for waiter in self.closers)
 

@@ -7,7 +7,7 @@ from pool._async.acquire import Attempt
 from pool._async.engine import Engine
 from pool._async.manager import ConnectionT, EndpointT
 from pool._async.release import release
-from pool._core.records import Claim
+from pool._core.records import IN_USE, Claim
 from pool._runtime.aio import clock, here
 from pool.errors import LeaseReleasedError
 from pool.options import UNSET, Unset, check_endpoint
@@ -50,7 +50,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
             LeaseReleasedError: the lease has ended, or was never acquired.
         """
         entry = self.entry
-        if entry is None:
+        if entry is None or entry.state is not IN_USE:
             raise self._dead()
         connection: ConnectionT = entry.connection
         return connection

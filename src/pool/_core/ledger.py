@@ -53,6 +53,7 @@ class Ledger:
     """
 
     __slots__ = (
+        "_always_special",
         "_closed",
         "_closers",
         "_fifo",
@@ -90,6 +91,7 @@ class Ledger:
         self._max_uses = options.max_uses or -1
         self._max_waiting = bound(options.max_waiting)
         self._max_size = bound(options.max_size)
+        self._always_special = self._fifo or options.max_uses is not None
 
     def _chosen(self, endpoint: Any, everywhere: bool) -> Iterable[Home]:
         if everywhere:
@@ -123,6 +125,7 @@ class Ledger:
             claim.waiter = self._new_waiter()
             claim.since = now
             home.queue[claim] = None
+            home.special = True
             if first:
                 home.queue.move_to_end(claim, last=False)
 
@@ -157,6 +160,7 @@ class Ledger:
     def _next(self, home: Home, now: float, effects: Effects) -> Claim:
         """The head of the queue, which is being served."""
         claim, _ = home.queue.popitem(last=False)
+        self._measure(home)
         home.wait_time += now - claim.since
         effects.wake.append(claim.waiter)
         return claim
@@ -198,7 +202,9 @@ class Ledger:
                     home.top = entry
 
     def _measure(self, home: Home) -> None:
+        """Note what a connection that comes back must look at: must be called when any of it changes."""
         home.crowded = len(home.entries) - home.closing > self._max_size
+        home.special = self._always_special or home.crowded or bool(home.queue)
 
     def _surplus(self, entry: Entry) -> bool:
         return entry.home.crowded or entry.uses == self._max_uses
@@ -255,6 +261,7 @@ class Ledger:
             claim.verdict = verdict
             effects.wake.append(claim.waiter)
         home.queue.clear()
+        self._measure(home)
 
     def _drop(self, entry: Entry, effects: Effects) -> None:
         """The entry is no more; those who wait for the end of a closed pool learn of the last one."""

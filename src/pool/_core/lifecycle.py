@@ -54,6 +54,7 @@ class Lifecycle(Ledger):
         home = self._homes.get(endpoint)
         if home is None:
             home = self._homes[endpoint] = Home(endpoint)
+            self._measure(home)
         elif home.state is READY or home.state is PAUSED:
             home.added = home.added or keep
             return False

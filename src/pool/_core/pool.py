@@ -165,6 +165,7 @@ class PoolCore(Lifecycle):
             self._give_back(claim, entry, now, effects)
         elif home is not None:
             home.queue.pop(claim, None)
+            self._measure(home)
             self._forget(home)
         return effects
 
@@ -173,32 +174,33 @@ class PoolCore(Lifecycle):
     def check_in(self, claim: Claim, now: float) -> Effects | None:
         """End the lease and give its connection to the next caller, or keep it idle."""
         entry = claim.entry
-        if entry is None:
+        if entry is None or entry.state is not IN_USE:
             return None
         claim.entry = None
         claim.ended = entry.id
         home = entry.home
         home.use_time += now - entry.since
-        if entry.doomed or home.queue or home.crowded or entry.uses == self._max_uses:
+        if entry.doomed or home.special:
             effects = Effects()
             self._put(entry, now, effects)
-            return effects
+            return effects if effects.close or effects.wake else None
         entry.state = IDLE
         entry.since = now
-        if self._fifo:
-            home.push_last(entry)
-        else:
-            entry.next = home.top
-            home.top = entry
+        entry.next = home.top
+        home.top = entry
         return None
 
     def end(self, claim: Claim, now: float) -> Entry | None:
-        """End the lease; its entry is the caller's now, for ``put`` or ``doom``. Nothing if it has ended."""
+        """End the lease; its entry is the caller's now, for ``put`` or ``doom``.
+
+        Nothing if the lease has ended, or has not begun: the connection is not there yet, or not prepared.
+        """
         entry = claim.entry
-        if entry is not None:
-            self._end(claim, entry, now)
-            if not entry.doomed and self._surplus(entry):
-                entry.doomed = IDLENESS
+        if entry is None or entry.state is not IN_USE:
+            return None
+        self._end(claim, entry, now)
+        if not entry.doomed and self._surplus(entry):
+            entry.doomed = IDLENESS
         return entry
 
     def put(self, entry: Entry, now: float) -> Effects:

@@ -215,6 +215,7 @@ class Home(Totals):
         "last_error",
         "last_id",
         "queue",
+        "special",
         "state",
         "top",
         "turns",
@@ -238,6 +239,8 @@ class Home(Totals):
         self.closing = 0
         self.crowded = False
         """Whether more entries than ``max_size`` would stay, since that was made smaller."""
+        self.special = False
+        """Whether a connection that comes back may not simply go on top of the idle ones."""
         # An OrderedDict gives up a place in its middle in constant time, which a deque does not, and its
         # first one too, which a dict does not once many before it have left.
         self.queue: OrderedDict[Claim, None] = OrderedDict()

@@ -8,7 +8,7 @@ from pool._sync.acquire import Attempt
 from pool._sync.engine import Engine
 from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.release import release
-from pool._core.records import Claim
+from pool._core.records import IN_USE, Claim
 from pool._runtime.sync import clock, here
 from pool.errors import LeaseReleasedError
 from pool.options import UNSET, Unset, check_endpoint
@@ -51,7 +51,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
             LeaseReleasedError: the lease has ended, or was never acquired.
         """
         entry = self.entry
-        if entry is None:
+        if entry is None or entry.state is not IN_USE:
             raise self._dead()
         connection: ConnectionT = entry.connection
         return connection

@@ -94,6 +94,28 @@ def test_a_new_connection_is_not_checked() -> None:
     assert_empty(pool, manager)
 
 
+def test_a_connection_that_was_opened_too_late_was_not_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was opened for somebody who did not get it, but just now: the next one need not check it."""
+    clock = FakeClock(monkeypatch)
+
+    class Slow(Hooked):
+        """Takes 6 seconds to open a connection."""
+
+        def create(self, endpoint: Any, timeout: float | None) -> Connection:
+            clock.now += 6.0
+            return super().create(endpoint, timeout)
+
+    manager = Slow()
+    with ConnectionPool(manager) as pool:
+        with pytest.raises(PoolTimeoutError):
+            pool.acquire("e", 5.0)
+        assert (held(pool)).number == 1
+        assert checks(manager) == 0
+    assert_empty(pool, manager)
+
+
 @pytest.mark.parametrize(("after", "checked"), [(1.0, 0), (0, 1)])
 def test_a_connection_that_is_handed_over_was_not_idle(after: float, checked: int) -> None:
     """The next in the queue gets it without a check, unless 0 asks for one always."""

@@ -6,36 +6,17 @@ from typing import Any
 import pytest
 
 from pool import LeaseReleasedError, PoolError
-from pool.sync import ConnectionManager, ConnectionPool
+from pool.sync import ConnectionPool
 from support.sync import Gate, call_soon, until
 
-from .callers import queued
+from .callers import queued, settled
 from .fakes import Hooked, Manager, Recorder, assert_empty, held
 
 
-class Prickly:
-    """A connection that can be held, and nothing else: whatever the pool might do to it fails."""
-
-    def _refuse(self, *args: Any) -> Any:
-        raise AssertionError("the pool must not do that")
-
-    __eq__ = __ne__ = __bool__ = __len__ = __repr__ = __str__ = _refuse
-    __setattr__ = __delattr__ = _refuse
-    __hash__ = _refuse
-
-
-class Giving(ConnectionManager[Any, Any]):
-    """Its connections are what it is told to give, in turn."""
-
-    def __init__(self, *connections: Any) -> None:
-        self.connections = list(connections)
-        self.disposed: list[Any] = []
-
-    def create(self, endpoint: Any, timeout: float | None) -> Any:
-        return self.connections.pop(0)
-
-    def dispose(self, endpoint: Any, conn: Any, timeout: float | None) -> None:
-        self.disposed.append(conn)
+def enter(block: Any) -> Any:
+    """Enter a block and leave it."""
+    with block as connection:
+        return connection
 
 
 # -- what a lease shows -----------------------------------------------------------------------------
@@ -81,6 +62,30 @@ def test_a_block_that_was_not_entered_holds_nothing() -> None:
         assert repr(block) == "<Lease of 'e', new>"
         assert pool.stats().endpoints == 0
         assert manager.started == 0
+
+
+@pytest.mark.parametrize("step", ["create", "on_acquire"])
+def test_a_block_whose_acquire_failed_holds_nothing(step: str) -> None:
+    """Neither what was being opened nor what was being prepared; ending it does nothing."""
+    manager = Hooked()
+
+    def fail(*args: Any) -> Any:
+        raise OSError("refused")
+
+    manager.errors = [OSError("refused")] if step == "create" else []
+    manager.on["on_acquire"] = fail
+    with ConnectionPool(manager) as pool:
+        block = pool.connection("e")
+        with pytest.raises(OSError, match="refused"):
+            with block:
+                pytest.fail("entered")
+        with pytest.raises(LeaseReleasedError, match="not acquired"):
+            _ = block.connection
+        block.release()
+        block.discard()
+        settled(pool)
+        assert (pool.stats().total, pool.stats().released) == (0, 0)
+    assert_empty(pool, manager)
 
 
 def test_a_block_is_a_lease_too() -> None:
@@ -279,68 +284,46 @@ def test_a_block_that_waits_cannot_be_entered_by_another() -> None:
     assert_empty(pool, manager)
 
 
-# -- any object is a connection ---------------------------------------------------------------------
+# -- a lease that is being acquired -----------------------------------------------------------------
 
 
-def test_equal_connections_are_not_mixed_up() -> None:
-    """They cannot be hashed either; each lease gives back its own."""
-    manager = Manager()
+@pytest.mark.concurrency
+@pytest.mark.parametrize("step", ["create", "on_acquire"])
+def test_a_block_that_is_being_entered_shows_no_connection(step: str) -> None:
+    """Neither one that is not there yet nor one that is not prepared yet."""
+    manager, gate = Hooked(), Gate()
+    if step == "create":
+        manager.create_gate = gate
+    else:
+        manager.gates[step] = gate
     with ConnectionPool(manager) as pool:
-        first, second = pool.acquire("e"), pool.acquire("e")
-        assert first.connection == second.connection
-        second.release()
-        with pool.connection("e", 0) as connection:
-            assert connection is manager.opened[1]
-        first.discard()
-        assert manager.opened[0].disposed
-        assert not manager.opened[1].disposed
+        block = pool.connection("e")
+        call = call_soon(enter, block)
+        until(lambda: gate.waiting)
+        with pytest.raises(LeaseReleasedError, match=r"(being|not) acquired"):
+            _ = block.connection
+        gate.open()
+        assert call.result() is manager.opened[0]
     assert_empty(pool, manager)
 
 
-@pytest.mark.parametrize("value", [None, False, 0, "", (), float("nan")], ids=repr)
-def test_a_connection_may_be_any_value(value: Any) -> None:
-    """Also one that looks like none at all."""
-    manager = Giving(value)
+@pytest.mark.concurrency
+@pytest.mark.parametrize("way", ["release", "discard"])
+@pytest.mark.parametrize("step", ["create", "on_acquire"])
+def test_a_block_that_is_being_entered_has_not_begun(way: str, step: str) -> None:
+    """Ending it from outside does nothing: nobody gets what is not there yet."""
+    manager, gate = Hooked(), Gate()
+    if step == "create":
+        manager.create_gate = gate
+    else:
+        manager.gates[step] = gate
     with ConnectionPool(manager) as pool:
-        for _ in range(2):
-            with pool.connection("e") as connection:
-                assert connection is value
-        lease = pool.acquire("e")
-        assert lease.connection is value
-        lease.release()
-        assert pool.stats().idle == 1
-    assert manager.disposed == [value]
-
-
-def test_the_same_object_may_be_two_connections() -> None:
-    """The pool tells them apart by their ids."""
-    manager = Giving(None, None)
-    with ConnectionPool(manager) as pool:
-        leases = [pool.acquire("e") for _ in range(2)]
-        assert [lease.id for lease in leases] == [1, 2]
-        leases[1].discard()
-        assert (pool.stats().in_use, pool.stats().total) == (1, 1)
-        leases[0].release()
-        assert pool.stats().idle == 1
-    assert manager.disposed == [None, None]
-
-
-def test_the_pool_does_nothing_to_a_connection() -> None:
-    """It sets no attribute, compares, hashes, asks and prints nothing, whatever happens."""
-    prickly = [Prickly() for _ in range(3)]
-    manager = Giving(*prickly)
-    recorder = Recorder()
-    with ConnectionPool(manager, event_listeners=[recorder.listener]) as pool:
-        for _ in range(2):
-            with pool.connection("e") as connection:
-                assert connection is prickly[0]
-        lease = pool.acquire("e")
-        assert "Prickly" not in f"{lease!r} {pool!r} {pool.explain()} {pool.stats()}"
-        with pytest.raises(KeyError):
-            with lease:
-                raise KeyError
-        (pool.acquire("e")).discard()
-        held(pool)
-        pool.clear()
-    assert [id(connection) for connection in manager.disposed] == [id(one) for one in prickly]
-    assert [vars(one) for one in prickly] == [{}, {}, {}]
+        block = pool.connection("e")
+        call = call_soon(enter, block)
+        until(lambda: gate.waiting)
+        getattr(block, way)()
+        assert (pool.stats().idle, pool.stats().released) == (0, 0)
+        gate.open()
+        assert call.result() is manager.opened[0]
+        assert (pool.stats().idle, pool.stats().released) == (1, 1)
+    assert_empty(pool, manager)

@@ -172,7 +172,7 @@ def test_any_finite_time_will_do(timeout: float) -> None:
 
 CALLS: dict[str, Callable[[ConnectionPool[Any, Connection], Any], Any]] = {
     "acquire": lambda pool, endpoint: pool.acquire(endpoint),
-    "connection": lambda pool, endpoint: pool.connection(endpoint).acquired(),
+    "connection": held,
     "add": lambda pool, endpoint: pool.add(endpoint),
     "ready": lambda pool, endpoint: pool.ready(endpoint),
     "clear": lambda pool, endpoint: pool.clear(endpoint),
