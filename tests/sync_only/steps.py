@@ -36,9 +36,13 @@ class Strike:
         """Let everybody be."""
         self._thread = None
 
+    def aims_here(self) -> bool:
+        """Return whether this is the thread in which it was armed."""
+        return threading.get_ident() == self._thread
+
     def step(self) -> None:
         """Be a place where an interrupt may strike."""
-        if threading.get_ident() != self._thread:
+        if not self.aims_here():
             return
         self.steps += 1
         if self.steps - 1 in self._at:
@@ -73,6 +77,7 @@ class Stepping(ConnectionManager[Any, Conn]):
         self.opened: list[Conn] = []
         self.faults: list[str] = []
         self.errors: set[str] = set()
+        """The hooks that fail, in the thread that the strike is aimed at."""
         self.inside: Callable[[str], None] = lambda hook: None
         """What happens in every hook."""
         self.creating: Counter[Any] = Counter()
@@ -87,7 +92,7 @@ class Stepping(ConnectionManager[Any, Conn]):
         try:
             self.strike.step()
             self.inside(hook)
-            if hook in self.errors:
+            if hook in self.errors and self.strike.aims_here():
                 raise HookError(hook)
             self.strike.step()
         except BaseException:
