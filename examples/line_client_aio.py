@@ -93,7 +93,7 @@ async def run(endpoint: Endpoint) -> None:
 
     async with LineClient(endpoint, max_size=1) as client, client.pool.connection(endpoint):
         try:
-            await client.ask("PING", timeout=0.05)
+            await asyncio.create_task(client.ask("PING", timeout=0.05))
         except PoolTimeoutError as error:
             print("all in use:", type(error).__name__)
 

@@ -92,9 +92,13 @@ def run(endpoint: Endpoint) -> None:
         client.ask("BYE")
         print("after the server hung up:", client.ask("PING again"))
 
-    with LineClient(endpoint, max_size=1) as client, client.pool.connection(endpoint):
+    with (
+        LineClient(endpoint, max_size=1) as client,
+        client.pool.connection(endpoint),
+        ThreadPoolExecutor(1) as thread,
+    ):
         try:
-            client.ask("PING", timeout=0.05)
+            thread.submit(client.ask, "PING", timeout=0.05).result()
         except PoolTimeoutError as error:
             print("all in use:", type(error).__name__)
 
