@@ -175,6 +175,17 @@ CASES: list[tuple[monitoring.EventListener, monitoring.Event, list[tuple[str, in
             ),
         ]
     ),
+    (
+        event_loggers.ConnectionPoolLogger(),
+        monitoring.ConnectionLeakedEvent(DB, 3, 60.25, '  File "app.py", line 3, in main\n'),
+        [
+            (
+                "pool.connection",
+                WARNING,
+                "pool ('db', 1): connection 3 leaked, held for 60.250 s",
+            )
+        ],
+    ),
 ]
 
 

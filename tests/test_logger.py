@@ -26,6 +26,7 @@ COMMAND_FIELDS = {
     "server_connection_id": 13,
 }
 ERROR = OSError("refused")
+STACK = '  File "app.py", line 3, in main\n    lease = pool.acquire(endpoint)\n'
 
 CONNECTION, COMMAND, TOPOLOGY = "pool.connection", "pool.command", "pool.topology"
 
@@ -85,6 +86,12 @@ CASES: list[tuple[str, monitoring.Event, str, dict[str, Any]]] = [
         monitoring.ConnectionCheckedInEvent(DB, 3),
         "Connection checked in",
         {"address": DB, "driver_connection_id": 3},
+    ),
+    (
+        CONNECTION,
+        monitoring.ConnectionLeakedEvent(DB, 3, 60.25, STACK),
+        "Connection leaked",
+        {"address": DB, "driver_connection_id": 3, "duration": 60.25, "stack": STACK},
     ),
     (
         COMMAND,

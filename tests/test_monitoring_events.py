@@ -1,4 +1,4 @@
-"""Events are PyMongo's, name for name, and plain data.
+"""Events are PyMongo's, name for name, but for one that is ours; and plain data.
 
 The tables say what they are; a second look compares with PyMongo itself where it is installed.
 """
@@ -47,6 +47,10 @@ EVENTS = {
         "address connection_id duration",
     ),
     "ConnectionCheckedInEvent": ("address, connection_id", "address connection_id"),
+    "ConnectionLeakedEvent": (
+        "address, connection_id, duration, stack",
+        "address connection_id duration stack",
+    ),
     "CommandStartedEvent": (
         "command, database_name, request_id, connection_id, operation_id, service_id=None,"
         " server_connection_id=None",
@@ -93,9 +97,13 @@ LISTENERS = {
     "ConnectionPoolListener": (
         "pool_created pool_ready pool_cleared pool_closed connection_created connection_ready"
         " connection_closed connection_check_out_started connection_check_out_failed"
-        " connection_checked_out connection_checked_in"
+        " connection_checked_out connection_checked_in connection_leaked"
     ),
 }
+
+# All that goes beyond PyMongo: the event, and the family and the method that hear of it.
+OUR_EVENT = "ConnectionLeakedEvent"
+OUR_METHODS = {"ConnectionPoolListener": {"connection_leaked"}}
 
 CLOSED_REASONS = {
     "STALE": "stale",
@@ -118,6 +126,7 @@ VALUES: dict[str, Any] = {
     "connection_id": 7,
     "reason": "idle",
     "duration": 0.25,
+    "stack": '  File "app.py", line 3, in main\n    lease = pool.acquire(endpoint)\n',
     "command": {"ping": 1},
     "reply": {"ok": 1},
     "failure": {"ok": 0},
@@ -141,6 +150,9 @@ REST = {
 }
 
 every_event = pytest.mark.parametrize("name", EVENTS)
+every_event_but_ours = pytest.mark.parametrize(
+    "name", [name for name in EVENTS if name != OUR_EVENT]
+)
 
 
 def parameters(cls: type) -> str:
@@ -223,7 +235,7 @@ def test_every_public_name_is_documented_and_exported() -> None:
 
 
 class TestLikePyMongo:
-    """What the tables say is what PyMongo has."""
+    """What the tables say is what PyMongo has, but for what is ours."""
 
     @pytest.fixture
     def theirs(self) -> ModuleType:
@@ -238,12 +250,17 @@ class TestLikePyMongo:
         }
         assert public - set(monitoring.__all__) == set()
 
-    @every_event
+    def test_what_is_ours_is_not_theirs(self, theirs: ModuleType) -> None:
+        assert not hasattr(theirs, OUR_EVENT)
+        for family, added in OUR_METHODS.items():
+            assert not added & methods(getattr(theirs, family))
+
+    @every_event_but_ours
     def test_an_event_has_the_same_constructor(self, theirs: ModuleType, name: str) -> None:
         ours, other = getattr(monitoring, name), getattr(theirs, name)
         assert parameters(ours) == parameters(other)
 
-    @every_event
+    @every_event_but_ours
     def test_an_event_has_the_same_properties(self, theirs: ModuleType, name: str) -> None:
         ours, other = getattr(monitoring, name), getattr(theirs, name)
         assert properties(ours) == properties(other)
@@ -251,7 +268,7 @@ class TestLikePyMongo:
     @pytest.mark.parametrize("name", LISTENERS)
     def test_a_listener_has_the_same_methods(self, theirs: ModuleType, name: str) -> None:
         ours, other = getattr(monitoring, name), getattr(theirs, name)
-        assert methods(ours) == methods(other)
+        assert methods(ours) == methods(other) | OUR_METHODS.get(name, set())
         for method in methods(other):
             assert parameters(getattr(ours, method)) == parameters(getattr(other, method))
 
@@ -323,6 +340,12 @@ def test_the_repr_of_a_command_event_shows_no_document() -> None:
         text = repr(make(name, command={"login": "secret"}, reply={"token": "secret"}))
         assert text.startswith(f"{name}(command_name=")
         assert "secret" not in text
+
+
+def test_the_repr_of_a_leak_shows_no_stack() -> None:
+    """An event that is printed into a log takes one line there, which can be read."""
+    expected = "ConnectionLeakedEvent(address=('db', 1), connection_id=7, duration=0.25)"
+    assert repr(make("ConnectionLeakedEvent")) == expected
 
 
 def test_a_command_without_a_name_is_refused() -> None:

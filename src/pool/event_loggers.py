@@ -4,7 +4,7 @@ Give one to a pool, as in ``event_listeners=[ConnectionPoolLogger()]``, or to
 ``monitoring.register``. They write on the loggers that ``pool.logger`` uses too:
 ``pool.connection``, ``pool.command`` and ``pool.topology``. What an operator should look at is a
 WARNING: a server that was removed, a heartbeat that failed, a topology without a server to write to
-or to read from.
+or to read from, a connection that is held too long.
 """
 
 from pool import monitoring
@@ -160,3 +160,11 @@ class ConnectionPoolLogger(monitoring.ConnectionPoolListener):
 
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
         CONNECTION.info("pool %s: connection %d checked in", event.address, event.connection_id)
+
+    def connection_leaked(self, event: monitoring.ConnectionLeakedEvent) -> None:
+        CONNECTION.warning(
+            "pool %s: connection %d leaked, held for %.3f s",
+            event.address,
+            event.connection_id,
+            event.duration,
+        )

@@ -38,6 +38,7 @@ from pool.monitoring import (
     ConnectionCheckOutStartedEvent,
     ConnectionClosedEvent,
     ConnectionCreatedEvent,
+    ConnectionLeakedEvent,
     ConnectionReadyEvent,
     Event,
     EventListener,
@@ -150,6 +151,7 @@ connection_log: Final = _Log(
         ConnectionCheckOutFailedEvent: "Connection checkout failed",
         ConnectionCheckedOutEvent: "Connection checked out",
         ConnectionCheckedInEvent: "Connection checked in",
+        ConnectionLeakedEvent: "Connection leaked",
     },
     renamed={"connection_id": "driver_connection_id"},
 ).listener()

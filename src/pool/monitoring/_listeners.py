@@ -17,6 +17,7 @@ from pool.monitoring._pool_events import (
     ConnectionCheckOutStartedEvent,
     ConnectionClosedEvent,
     ConnectionCreatedEvent,
+    ConnectionLeakedEvent,
     ConnectionReadyEvent,
     PoolClearedEvent,
     PoolClosedEvent,
@@ -95,6 +96,9 @@ class ConnectionPoolListener(EventListener):
     def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
         """A caller gave its connection back."""
 
+    def connection_leaked(self, event: ConnectionLeakedEvent) -> None:
+        """A caller has held its connection too long; told once per lease."""
+
 
 class ServerHeartbeatListener(EventListener):
     """Hears of the checks of servers. Override what you want to hear."""
@@ -150,6 +154,7 @@ HANDLERS: Final[Mapping[type[Event], tuple[type[EventListener], str]]] = {
     ConnectionCheckOutFailedEvent: (ConnectionPoolListener, "connection_check_out_failed"),
     ConnectionCheckedOutEvent: (ConnectionPoolListener, "connection_checked_out"),
     ConnectionCheckedInEvent: (ConnectionPoolListener, "connection_checked_in"),
+    ConnectionLeakedEvent: (ConnectionPoolListener, "connection_leaked"),
     ServerHeartbeatStartedEvent: (ServerHeartbeatListener, "started"),
     ServerHeartbeatSucceededEvent: (ServerHeartbeatListener, "succeeded"),
     ServerHeartbeatFailedEvent: (ServerHeartbeatListener, "failed"),

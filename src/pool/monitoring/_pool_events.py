@@ -299,3 +299,36 @@ class ConnectionCheckedInEvent(_ConnectionIdEvent):
     """
 
     __slots__ = ()
+
+
+class ConnectionLeakedEvent(_ConnectionIdEvent):
+    """A lease has been held longer than the pool's ``leak_threshold``. PyMongo has no such event.
+
+    It is told once per lease and ends nothing: the lease goes on.
+
+    Parameters:
+        address: the endpoint.
+        connection_id: the connection's number.
+        duration: seconds since the connection was checked out.
+        stack: the calls that took the lease, as the ``traceback`` module formats them.
+    """
+
+    __slots__ = ("_duration", "_stack")
+    # It has many lines.
+    _unshown = frozenset({"stack"})
+
+    def __init__(self, address: Hashable, connection_id: int, duration: float, stack: str) -> None:
+        self._address = address
+        self._connection_id = connection_id
+        self._duration = duration
+        self._stack = stack
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the connection was checked out."""
+        return self._duration
+
+    @property
+    def stack(self) -> str:
+        """The calls that took the lease, oldest first; every line ends in a newline."""
+        return self._stack
