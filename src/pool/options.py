@@ -31,14 +31,22 @@ class PoolOptionsDict(TypedDict, total=False):
     """The keyword options of a pool, for type checkers: ``**options: Unpack[PoolOptionsDict]``."""
 
     max_size: int | None
+    min_size: int
+    total_max_size: int | None
     max_connecting: int
     max_waiting: int | None
     acquire_timeout: float | None
     connect_timeout: float | None
     dispose_timeout: float | None
-    check_after_idle: float | None
+    idle_timeout: float | None
+    max_lifetime: float | None
     max_uses: int | None
+    check_after_idle: float | None
+    health_check_interval: float | None
     reuse: Literal["lifo", "fifo"]
+    leak_threshold: float | None
+    background_collector: bool
+    dispose_batch_size: int
     paused: bool
 
 
@@ -49,17 +57,32 @@ class PoolOptions:
     Parameters:
         max_size: connections per endpoint; idle, in use, connecting and closing all count. ``None`` = no
             limit.
+        min_size: connections that are kept per known endpoint, opened in the background.
+        total_max_size: connections over all endpoints; for one more, the least recently used idle one of
+            another endpoint is closed. ``None`` = no limit.
         max_connecting: connections being opened at once per endpoint.
         max_waiting: callers that may queue per endpoint; one more gets ``PoolOverloadedError`` at once.
         acquire_timeout: for the whole acquire: queue, connect, check and hooks. ``None`` = no limit,
             0 = now or never.
-        connect_timeout: for one ``create``, within what is left of the acquire. ``None`` = only that.
+        connect_timeout: for one ``create``, within what is left of the acquire, and for one check in the
+            background. ``None`` = only that.
         dispose_timeout: for one ``dispose``. ``None`` = no limit.
+        idle_timeout: idle time after which a connection above ``min_size`` is retired. ``None`` = never.
+        max_lifetime: age at which a connection is retired, shortened by up to 10 % at random; one in use
+            first comes back. ``None`` = never.
+        max_uses: checkouts before a connection is retired.
         check_after_idle: ``check_aliveness`` runs at acquire only after more idle time than this;
             0 = always, ``None`` = never.
-        max_uses: checkouts before a connection is retired.
+        health_check_interval: between checks of an idle connection in the background, shortened by up to
+            10 % at random; a dead one is replaced. ``None`` = no such checks.
         reuse: which idle connection goes first: ``"lifo"`` keeps the busy ones busy, ``"fifo"`` spreads
             the load.
+        leak_threshold: a lease held longer is reported, once, with the calls that took it. ``None`` = none
+            is. It costs time on every checkout.
+        background_collector: whether a worker, a task or daemon thread, fills, retires and checks. If not,
+            a release retires what is due, and ``maintain()`` does all of it.
+        dispose_batch_size: without the worker, how many connections a release retires at most; 0 = as many
+            as the size of the pool has binary digits.
         paused: endpoints start paused and ``clear()`` pauses them, until ``ready(endpoint)``.
 
     Raises:
@@ -68,29 +91,47 @@ class PoolOptions:
     """
 
     max_size: int | None = 10
+    min_size: int = 0
+    total_max_size: int | None = 100
     max_connecting: int = 2
     max_waiting: int | None = None
     acquire_timeout: float | None = 30.0
     connect_timeout: float | None = 10.0
     dispose_timeout: float | None = 5.0
-    check_after_idle: float | None = 1.0
+    idle_timeout: float | None = 60.0
+    max_lifetime: float | None = 3600.0
     max_uses: int | None = None
+    check_after_idle: float | None = 1.0
+    health_check_interval: float | None = None
     reuse: Literal["lifo", "fifo"] = "lifo"
+    leak_threshold: float | None = None
+    background_collector: bool = True
+    dispose_batch_size: int = 0
     paused: bool = False
 
     def __post_init__(self) -> None:
         _count("max_size", self.max_size, least=1, optional=True)
+        _count("min_size", self.min_size, least=0, optional=False)
+        _count("total_max_size", self.total_max_size, least=1, optional=True)
         _count("max_connecting", self.max_connecting, least=1, optional=False)
         _count("max_waiting", self.max_waiting, least=0, optional=True)
         _count("max_uses", self.max_uses, least=1, optional=True)
+        _count("dispose_batch_size", self.dispose_batch_size, least=0, optional=False)
+        _ordered("min_size", self.min_size, "max_size", self.max_size)
+        _ordered("min_size", self.min_size, "total_max_size", self.total_max_size)
+        _ordered("max_size", self.max_size, "total_max_size", self.total_max_size)
         check_seconds("acquire_timeout", self.acquire_timeout, zero=True)
         check_seconds("connect_timeout", self.connect_timeout, zero=False)
         check_seconds("dispose_timeout", self.dispose_timeout, zero=False)
+        check_seconds("idle_timeout", self.idle_timeout, zero=True)
+        check_seconds("max_lifetime", self.max_lifetime, zero=False)
         check_seconds("check_after_idle", self.check_after_idle, zero=True)
+        check_seconds("health_check_interval", self.health_check_interval, zero=False)
+        check_seconds("leak_threshold", self.leak_threshold, zero=False)
         if self.reuse not in ("lifo", "fifo"):
             raise ValueError(f"reuse must be 'lifo' or 'fifo', not {self.reuse!r}")
-        if not isinstance(self.paused, bool):
-            raise TypeError(f"paused must be True or False, not {self.paused!r}")
+        _flag("background_collector", self.background_collector)
+        _flag("paused", self.paused)
 
     def changed(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
@@ -137,3 +178,13 @@ def _count(name: str, value: object, *, least: int, optional: bool) -> None:
         raise TypeError(f"{name} must be {wanted}, not {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, not {value!r}")
+
+
+def _ordered(less: str, low: int | None, more: str, high: int | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{less} must not be more than {more}, which is {high}, but is {low}")
+
+
+def _flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")

@@ -7,7 +7,9 @@ from pool._async.acquire import Attempt
 from pool._async.engine import Engine
 from pool._async.manager import ConnectionT, EndpointT
 from pool._async.release import release
-from pool._core.records import IN_USE, Claim
+from pool._core.records import Claim
+from pool._core.stack import calls
+from pool._core.states import FORKED, IN_USE
 from pool._runtime.aio import clock, here
 from pool.errors import LeaseReleasedError
 from pool.options import UNSET, Unset, check_endpoint
@@ -30,7 +32,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
     """
 
     # Made by the pool, which fills in the slots itself: an __init__ would cost as much again.
-    __slots__ = ("__weakref__", "_engine", "_timeout")
+    __slots__ = ("_engine", "_timeout")
 
     endpoint: EndpointT
     _engine: Engine[EndpointT, ConnectionT]
@@ -76,7 +78,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
         engine = self._engine
         if here() is engine.shortcut and self.entry is None and not self.ended:
             try:
-                entry = engine.core.take(self, clock())
+                entry = engine.core.take(self, clock(), engine.who())
             except TypeError:
                 check_endpoint(self.endpoint)
                 raise
@@ -110,11 +112,15 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
             timeout = self._timeout
             if timeout is UNSET:
                 timeout = engine.options.acquire_timeout
+            self.owner = engine.who()
+            self.stack = None if engine.options.leak_threshold is None else calls()
             self.ended = _ENTERING
             try:
                 await Attempt(engine, self, timeout).run()
             finally:
                 self.ended = 0
+                # A task whose result is the lease would be in a cycle with it.
+                self.owner = None
         return self.connection
 
     def __repr__(self) -> str:
@@ -129,6 +135,10 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
         return f"<Lease {state}>"
 
     def _dead(self) -> LeaseReleasedError:
+        if self.entry is not None and self.entry.state is FORKED:
+            return LeaseReleasedError(
+                f"the lease of connection #{self.id} to {self.endpoint!r} is the parent process's"
+            )
         if self.ended == _ENTERING:
             return LeaseReleasedError(
                 f"the lease of a connection to {self.endpoint!r} is being acquired"

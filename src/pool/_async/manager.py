@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from pool._runtime.fork import silence
+
 EndpointT = TypeVar("EndpointT", bound=Hashable)
 ConnectionT = TypeVar("ConnectionT")
 
@@ -90,6 +92,15 @@ class ConnectionManager(ABC, Generic[EndpointT, ConnectionT]):
         break every ``create`` in progress at this endpoint (the async pool also cancels those). Called
         from another thread than the holder's, perhaps just after he gave it back.
         """
+
+    def after_fork(self, endpoint: EndpointT, conn: ConnectionT) -> None:
+        """Close a connection of the parent process, in a child, without a word to the other side.
+
+        Called at once for every open connection when a process finds itself forked, also for those that
+        were in use. The pool never touches them again. By default a connection that has a ``fileno()`` is
+        cut off: its file descriptor leads to nowhere. Must not block, nor take a lock.
+        """
+        silence(conn)
 
     def service_id(self, endpoint: EndpointT, conn: ConnectionT) -> Hashable | None:
         """Return which service behind a load balancer this connection reached, or ``None``."""

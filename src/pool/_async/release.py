@@ -8,10 +8,10 @@ listener raises and wherever a cancellation strikes. The connection is closed un
 from pool._async.engine import Engine, log
 from pool._async.manager import ConnectionT, EndpointT
 from pool._core.records import Claim, Entry
-from pool._runtime.aio import clock
+from pool._runtime.aio import abandoned, clock
 from pool.monitoring import ConnectionCheckedInEvent
 
-__all__ = ["release"]
+__all__ = ["give_back", "release"]
 
 
 async def release(
@@ -35,6 +35,7 @@ async def release(
     if entry is None:
         return
     fit = failed = False
+    left_by = error
     try:
         if not discard and (error is None or _reusable(engine, entry, error)):
             if engine.on_release is not None and not entry.doomed:
@@ -45,17 +46,45 @@ async def release(
         if error is None:
             raise
         log.exception("on_release for %r failed after an error in the body", entry.home.endpoint)
+    except BaseException as interruption:
+        left_by = interruption
+        raise
     finally:
-        try:
-            if engine.publish is not None:
-                engine.publish(ConnectionCheckedInEvent, entry.home.endpoint, entry.id)
-        finally:
-            core = engine.core
-            await engine.perform(core.put(entry, clock()) if fit else core.doom(entry, failed))
+        if not (entry.telling and engine.core.leave(entry, fit, failed)):
+            patient = left_by is None or not abandoned(left_by)
+            await give_back(engine, entry, fit, failed, patient)
+
+
+async def give_back(
+    engine: Engine[EndpointT, ConnectionT],
+    entry: Entry,
+    fit: bool,
+    failed: bool,
+    patient: bool = True,
+) -> None:
+    """Tell that a lease has ended, and give its connection back.
+
+    Parameters:
+        engine: the pool's.
+        entry: its lease has ended.
+        fit: whether it may be used again.
+        failed: whether a hook failed.
+        patient: wait until it is closed, if it must be.
+    """
+    try:
+        if engine.publish is not None:
+            engine.publish(ConnectionCheckedInEvent, entry.home.endpoint, entry.id)
+    finally:
+        core = engine.core
+        effects = core.put(entry, clock()) if fit else core.doom(entry, failed)
+        if patient:
+            await engine.perform(effects)
+        else:
+            engine.dismiss(effects)
 
 
 def _reusable(engine: Engine[EndpointT, ConnectionT], entry: Entry, error: BaseException) -> bool:
-    if engine.can_reuse is None:
+    if engine.can_reuse is None or (engine.on_release is not None and abandoned(error)):
         return False
     try:
         return bool(engine.can_reuse(entry.home.endpoint, entry.connection, error))

@@ -67,6 +67,10 @@ class Stream:
         """The socket, an ``ssl.SSLSocket`` if encrypted. It never blocks. Not for reading and writing."""
         return self._channel.sock
 
+    def fileno(self) -> int:
+        """Return the socket's file descriptor, -1 once it is closed."""
+        return self.raw.fileno()
+
     # --- Receiving ---
 
     async def receive(self, max_bytes: int = CHUNK, *, timeout: float | None = None) -> bytes:

@@ -4,32 +4,23 @@ A move keeps the books right (counts, owners, queue) and adds what follows from 
 decision that makes it. The rules of the room are those of the package.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
-from sys import maxsize
 from typing import Any
 
-from pool._core.records import (
-    CLEARED,
-    CLOSED,
+from pool._core.agenda import Agenda, Dated
+from pool._core.budget import Budget, bound
+from pool._core.home import Home, Totals
+from pool._core.records import NOTHING, Claim, Effects, Entry, Wakeable
+from pool._core.stack import at_work
+from pool._core.states import (
     CLOSING,
-    GRANTED,
+    GONE,
     IDLE,
     IN_USE,
-    OVERLOADED,
-    PAUSED,
     READY,
-    RELEASING,
     REMOVED,
-    TIMEOUT,
-    VETTING,
-    WAITING,
-    Claim,
-    Effects,
-    Entry,
-    Home,
-    Totals,
-    Wakeable,
 )
 from pool.monitoring import ConnectionClosedReason
 from pool.options import PoolOptions
@@ -42,7 +33,7 @@ ERROR = ConnectionClosedReason.ERROR
 POOL_CLOSED = ConnectionClosedReason.POOL_CLOSED
 
 
-class Ledger:
+class Ledger(Budget):
     """The books of one pool.
 
     Parameters:
@@ -50,48 +41,99 @@ class Ledger:
         vet_after: seconds of idleness after which a connection must be vetted before it is leased;
             negative = always, ``inf`` = never.
         new_waiter: makes what a claim in the queue waits on.
+        chance: gives random numbers from 0 to 1, for what must not happen everywhere at once.
+        alert: called when an entry's owner has vanished, by a finalizer: anywhere, at any time.
     """
 
     __slots__ = (
+        "_agenda",
+        "_alarm",
+        "_alert",
         "_always_special",
+        "_background",
+        "_batch",
+        "_chance",
+        "_check_interval",
         "_closed",
         "_closers",
         "_fifo",
+        "_fresh_for",
         "_homes",
+        "_idle_timeout",
         "_last_error",
-        "_max_connecting",
-        "_max_size",
+        "_leak_threshold",
+        "_lost",
+        "_max_lifetime",
         "_max_uses",
         "_max_waiting",
+        "_min_size",
         "_new_waiter",
         "_past",
         "_pauses",
-        "_size",
+        "_starved",
         "_tellers",
-        "_vet_after",
-        "_vets",
+        "_ticket",
+        "_waiting",
+        "_watched",
     )
 
     def __init__(
-        self, options: PoolOptions, vet_after: float, new_waiter: Callable[[], Wakeable]
+        self,
+        options: PoolOptions,
+        vet_after: float,
+        new_waiter: Callable[[], Wakeable],
+        chance: Callable[[], float],
+        alert: Callable[[Entry], None],
     ) -> None:
+        super().__init__(options)
         self._new_waiter = new_waiter
+        self._chance = chance
+        self._alert = alert
         self._homes: dict[Any, Home] = {}
         self._past = Totals()
-        self._size = 0
         self._closed = False
         self._tellers: dict[int, int] = {}
         self._closers: list[Wakeable] = []
         self._last_error: tuple[Any, BaseException, float] | None = None
-        self._vet_after = vet_after
-        self._vets = vet_after < inf
+        self._lost: deque[Entry] = deque()
+        """Entries whose owners have vanished. Finalizers add to it, and a deque's ends need no lock."""
+        self._ticket = 0
+        self._waiting: dict[Any, list[Home]] = {}
+        """Who waits in the queues, and where."""
+        self._agenda = Agenda()
+        self._background = options.background_collector
+        self._batch = options.dispose_batch_size
+        self._alarm = inf if self._background else -inf
+        """When the upkeep will look at the agenda by itself."""
+        self._watched = False
+        """Whether it has begun to."""
+        self._starved: dict[Home, None] = {}
+        """Homes to fill that found no room in the pool."""
+        self._min_size = options.min_size
+        self._idle_timeout = inf if options.idle_timeout is None else options.idle_timeout
+        self._max_lifetime = inf if options.max_lifetime is None else options.max_lifetime
+        self._check_interval = options.health_check_interval or inf
+        self._leak_threshold = options.leak_threshold or inf
+        self._fresh_for = min(vet_after, self._idle_timeout)
         self._fifo = options.reuse == "fifo"
         self._pauses = options.paused
-        self._max_connecting = options.max_connecting
         self._max_uses = options.max_uses or -1
         self._max_waiting = bound(options.max_waiting)
-        self._max_size = bound(options.max_size)
-        self._always_special = self._fifo or options.max_uses is not None
+        self._always_special = (
+            self._fifo
+            or options.max_uses is not None
+            or options.idle_timeout == 0
+            or not options.background_collector
+        )
+
+    def _lose(self, entry: Entry) -> None:
+        """An entry's owner has vanished. Called by its finalizer: anywhere, at any time."""
+        entry.watched = False
+        # Once it is in the queue, somebody else may take it. Apart from this call and the finalizer: a
+        # garbage collection may strike in the middle of a decision, where no user code must run.
+        entry.warned = entry.state is IN_USE and not at_work(2)
+        self._lost.append(entry)
+        self._alert(entry)
 
     def _chosen(self, endpoint: Any, everywhere: bool) -> Iterable[Home]:
         if everywhere:
@@ -99,153 +141,138 @@ class Ledger:
         home = self._homes.get(endpoint)
         return () if home is None else (home,)
 
+    def _plan(self, item: Dated, when: float, effects: Effects) -> None:
+        """Have the upkeep look at an entry or a home at a time, or earlier."""
+        if when < inf:
+            self._agenda.add(item, when)
+        if when < self._alarm:
+            self._alarm = when
+            effects.ring = self._watched = True
+
+    def _ring_first(self, effects: Effects) -> None:
+        """Have the upkeep begin, even if nothing is due ever: leases may be lost."""
+        if self._background and not self._watched:
+            effects.ring = self._watched = True
+
     def _may_connect(self, home: Home) -> bool:
         return (
             home.state is READY
             and home.connecting < self._max_connecting
             and len(home.entries) < self._max_size
+            and self._size < self._total
         )
 
-    def _ask(
-        self, home: Home, claim: Claim, now: float, patient: bool, first: bool = False
-    ) -> None:
-        """Give the claim what is free, or a place in the queue (``first``: before all others)."""
-        if home.state is PAUSED:
-            claim.verdict = CLEARED
-        elif home.top is not None:
-            self._lend(home.pop(), claim)
-        elif not patient:
-            claim.verdict = TIMEOUT
-        elif (first or not home.queue) and self._may_connect(home):
-            self._permit(home, claim, now)
-        elif len(home.queue) >= self._max_waiting and not first:
-            claim.verdict = OVERLOADED
-        else:
-            claim.verdict = WAITING
-            claim.waiter = self._new_waiter()
-            claim.since = now
-            home.queue[claim] = None
-            home.special = True
-            if first:
-                home.queue.move_to_end(claim, last=False)
+    def _leave(self, home: Home, claim: Claim) -> None:
+        """The claim is no longer in the queue."""
+        places = self._waiting[claim.owner]
+        places.remove(home)
+        if not places:
+            del self._waiting[claim.owner]
 
-    def _ask_again(self, lost: Entry, claim: Claim, now: float, patient: bool) -> None:
-        """The claim lost its entry when its turn had come already: it goes on, unless it is over."""
-        home = lost.home
-        if home.state is REMOVED or lost.doomed == POOL_CLOSED:
-            claim.verdict = CLOSED
-        elif lost.evicted:
-            claim.verdict = CLEARED
-        else:
-            self._ask(home, claim, now, patient, first=True)
+    def _end_fill(self, entry: Entry) -> None:
+        if entry.fill:
+            entry.fill = False
+            entry.home.filling -= 1
 
-    def _permit(self, home: Home, claim: Claim, now: float) -> None:
-        home.last_id += 1
-        home.connecting += 1
-        self._size += 1
-        entry = home.entries[home.last_id] = Entry(home, home.last_id, now)
-        self._assign(entry, claim)
-
-    def _lend(self, entry: Entry, claim: Claim) -> None:
-        entry.state = VETTING
-        entry.uses += 1
-        self._assign(entry, claim)
-
-    def _assign(self, entry: Entry, claim: Claim) -> None:
-        entry.code = claim.code
-        entry.instruction = claim.instruction
-        claim.entry = entry
-        claim.verdict = GRANTED
-
-    def _next(self, home: Home, now: float, effects: Effects) -> Claim:
-        """The head of the queue, which is being served."""
-        claim, _ = home.queue.popitem(last=False)
-        self._measure(home)
-        home.wait_time += now - claim.since
-        effects.wake.append(claim.waiter)
-        return claim
-
-    def _serve(self, home: Home, now: float, effects: Effects) -> None:
-        while home.queue and self._may_connect(home):
-            self._permit(home, self._next(home, now, effects), now)
-
-    def _pass_permit(self, entry: Entry, now: float, effects: Effects) -> None:
-        """A permit comes back unused: the same one goes to the next, so that no number is skipped."""
-        home = entry.home
-        if home.queue and not entry.doomed and len(home.entries) <= self._max_size:
-            self._assign(entry, self._next(home, now, effects))
-            return
-        home.connecting -= 1
-        if entry.id == home.last_id:
-            home.last_id -= 1
-        self._drop(entry, effects)
-        self._serve(home, now, effects)
-        self._forget(home)
-
-    def _put(self, entry: Entry, now: float, effects: Effects, since: float | None = None) -> None:
-        """A connection is free (``since``: and was not used just now): to the next, or idle."""
-        home = entry.home
-        if entry.doomed:
-            self._close(entry, entry.doomed, effects)
-        elif self._surplus(entry):
-            self._close(entry, IDLENESS, effects)
-        else:
-            entry.since = now if since is None else since
-            if home.queue:
-                self._lend(entry, self._next(home, now, effects))
-            else:
-                entry.state = IDLE
-                if self._fifo:
-                    home.push_last(entry)
-                else:
-                    entry.next = home.top
-                    home.top = entry
-
-    def _measure(self, home: Home) -> None:
-        """Note what a connection that comes back must look at: must be called when any of it changes."""
+    def _measure(self, home: Home, effects: Effects) -> None:
+        """Note what follows from a home's sizes and queue: must be called when any of them changes."""
         home.crowded = len(home.entries) - home.closing > self._max_size
-        home.special = self._always_special or home.crowded or bool(home.queue)
+        home.special = self._always_special or home.crowded or bool(home.queue) or home.marked > 0
+        self._weigh(home)
+        self._want(home, effects)
 
-    def _surplus(self, entry: Entry) -> bool:
-        return entry.home.crowded or entry.uses == self._max_uses
+    def _want(self, home: Home, effects: Effects) -> None:
+        """See to it that the home is filled, as soon as it may be."""
+        if not ((self._min_size or home.owed) and (self._background or home.warmers)):
+            return
+        if self._may_fill(home):
+            if self._background:
+                self._plan(home, home.retry, effects)
+            elif not home.failures:
+                # Those who wait for it do it themselves; after a failure they know when to try again.
+                self._call(home, effects)
+        elif self._may_fill(home, anyway=True):
+            self._starved[home] = None
 
-    def _end(self, claim: Claim, entry: Entry, now: float) -> None:
-        claim.entry = None
-        claim.ended = entry.id
-        entry.home.use_time += now - entry.since
-        entry.state = RELEASING
-        entry.since = now
+    def _call(self, home: Home, effects: Effects) -> None:
+        """Wake those who wait for the home to be filled."""
+        effects.wake += home.warmers
+        home.warmers = []
 
-    def _give_back(self, claim: Claim, entry: Entry, now: float, effects: Effects) -> None:
-        """Take from the claim what it holds: to the next if nobody has touched it, else to be closed."""
-        if entry.state is IN_USE:
-            self._end(claim, entry, now)
-            self._put(entry, now, effects)
-        elif entry.begun:
-            self._take_away(claim, entry, effects)
-        elif entry.state is VETTING:
-            claim.entry = None
-            entry.uses -= 1
-            self._put(entry, now, effects, since=entry.since)
-        else:
-            claim.entry = None
-            self._pass_permit(entry, now, effects)
+    def _may_fill(self, home: Home, anyway: bool = False) -> bool:
+        """Whether the upkeep may open a connection (``anyway``: if there were room in the pool)."""
+        return (
+            home.state is READY
+            and (home.owed > 0 or self._lacks(home))
+            and not home.queue
+            and home.filling < (1 if home.failures else home.ramp)
+            and home.connecting < self._max_connecting
+            and len(home.entries) < self._max_size
+            and (anyway or (self._size < self._total and not self._demand))
+        )
 
-    def _take_away(self, claim: Claim, entry: Entry, effects: Effects) -> None:
-        claim.entry = None
-        if entry.state is VETTING:
-            entry.uses -= 1
-        self._close(entry, ERROR, effects)
+    def _lacks(self, home: Home) -> bool:
+        return len(home.entries) - home.closing < self._min_size
+
+    def _surplus(self, entry: Entry, now: float) -> bool:
+        return entry.home.crowded or entry.uses == self._max_uses or self._over(entry, now)
+
+    def _over(self, entry: Entry, now: float) -> bool:
+        """Whether its time is over: its lifetime, or that of an idle connection above the minimum."""
+        # The sums of ``_look``, and as soon: what is looked at when it is due must not be due again.
+        if now >= entry.expires:
+            return True
+        return now >= entry.since + self._idle_timeout and self._spare(entry.home)
+
+    def _spare(self, home: Home) -> bool:
+        """Whether there are more connections than are to be kept."""
+        # One that is being opened may fail.
+        return home.stock > self._min_size
+
+    def _look(self, entry: Entry) -> float:
+        """When the upkeep must look at an idle entry."""
+        when = entry.expires
+        if self._background:
+            when = min(when, max(entry.since, entry.checked) + entry.gap)
+        return min(when, entry.since + self._idle_timeout) if self._spare(entry.home) else when
+
+    def _plan_all(self, home: Home, effects: Effects) -> None:
+        """Have the upkeep look at all that are open, since how many are to be kept has changed."""
+        for entry in home.every():
+            if entry.ready and entry.state is not CLOSING:
+                self._plan(entry, self._look(entry), effects)
+
+    def _doom(self, entry: Entry, reason: str) -> None:
+        """Have an entry closed when it comes back."""
+        entry.doomed = reason
+        self._mark(entry)
+
+    def _mark(self, entry: Entry) -> None:
+        if not entry.marked:
+            entry.marked = True
+            entry.home.marked += 1
+            entry.home.special = True
+
+    def _unmark(self, entry: Entry, effects: Effects) -> None:
+        if entry.marked:
+            entry.marked = False
+            entry.home.marked -= 1
+            self._measure(entry.home, effects)
 
     def _condemn(self, entry: Entry, reason: str, interrupt: bool, effects: Effects) -> None:
         if entry.state is CLOSING:
             return
         if entry.doomed != POOL_CLOSED:
-            entry.doomed = reason
+            self._doom(entry, reason)
         if entry.state is IDLE:
             self._close(entry, reason, effects)
         elif interrupt:
             effects.interrupt.append(entry)
+
+    def _retire(self, entry: Entry, effects: Effects) -> None:
+        """Close an idle entry, wherever it stands among the idle."""
+        self._close(entry, IDLENESS, effects)
+        entry.home.hide(entry)
 
     def _close(self, entry: Entry, reason: str, effects: Effects) -> None:
         # One that never became ready keeps its permit too until its end was published.
@@ -253,39 +280,58 @@ class Ledger:
             entry.doomed = reason
         entry.state = CLOSING
         entry.home.closing += 1
-        self._measure(entry.home)
+        entry.home.stock -= entry.ready
+        self._closing += 1
         effects.close.append(entry)
+        self._end_fill(entry)
+        self._unmark(entry, effects)
+        self._measure(entry.home, effects)
 
     def _evict(self, home: Home, verdict: str, effects: Effects) -> None:
+        """Send everybody away who waits at an endpoint."""
         for claim in home.queue:
+            self._leave(home, claim)
             claim.verdict = verdict
             effects.wake.append(claim.waiter)
         home.queue.clear()
-        self._measure(home)
+        self._call(home, effects)
+        self._measure(home, effects)
 
     def _drop(self, entry: Entry, effects: Effects) -> None:
         """The entry is no more; those who wait for the end of a closed pool learn of the last one."""
         home = entry.home
         del home.entries[entry.id]
         home.acquired += entry.uses
-        home.closing -= entry.state is CLOSING
-        self._measure(home)
+        self._end_fill(entry)
         self._size -= 1
+        if entry.state is CLOSING:
+            home.closing -= 1
+            self._closing -= 1
+        entry.state = GONE
+        entry.connection = NOTHING
+        self._unmark(entry, effects)
+        if not self._background:
+            # If it was to fill the home, somebody else may have to go on.
+            self._call(home, effects)
+        self._measure(home, effects)
         if self._closed and not self._size:
             effects.wake += self._closers
             self._closers = []
+            effects.ring = self._watched
 
     def _forget(self, home: Home) -> None:
         """An endpoint that nobody needs leaves no trace but in the totals."""
-        if home.entries or home.queue:
+        if home.entries or home.queue or home.turns or self._closed:
             return
-        if home.added or home.turns or self._closed:
+        if home.state is READY:
+            if home.added or home.owed or self._min_size:
+                return
+        elif home.state is not REMOVED:
             return
-        if home.state is READY or home.state is REMOVED:
-            del self._homes[home.endpoint]
-            self._past.add(home)
-
-
-def bound(limit: int | None) -> int:
-    """An optional limit as a number to compare with."""
-    return maxsize if limit is None else limit
+        del self._homes[home.endpoint]
+        self._starved.pop(home, None)
+        # Somebody may still know it, the agenda too then: nothing must be opened there.
+        home.state = REMOVED
+        # Closed entries may still stand there, and the error knows its frames: nothing goes in circles.
+        home.top = home.bottom = home.last_error = None
+        self._past.add(home)

@@ -8,10 +8,15 @@ each other for ever. Closing waits for nobody.
 """
 
 from operator import attrgetter
+from sys import maxsize
 from typing import Any
 
-from pool._core.ledger import IDLENESS, POOL_CLOSED, STALE, Ledger, bound
-from pool._core.records import (
+from pool._core.budget import bound
+from pool._core.home import Home
+from pool._core.ledger import POOL_CLOSED, STALE
+from pool._core.records import Effects, Wakeable
+from pool._core.service import Service
+from pool._core.states import (
     CLEARED,
     CLOSED,
     CONNECTING,
@@ -21,16 +26,13 @@ from pool._core.records import (
     READY,
     REMOVED,
     UNKNOWN,
-    Effects,
-    Home,
-    Wakeable,
 )
 from pool.options import PoolOptions
 
 __all__ = ["Lifecycle"]
 
 
-class Lifecycle(Ledger):
+class Lifecycle(Service):
     """The states of a pool and its endpoints."""
 
     __slots__ = ()
@@ -53,8 +55,8 @@ class Lifecycle(Ledger):
             return False
         home = self._homes.get(endpoint)
         if home is None:
-            home = self._homes[endpoint] = Home(endpoint)
-            self._measure(home)
+            home = self._homes[endpoint] = Home(endpoint, self._lose)
+            self._measure(home, Effects())
         elif home.state is READY or home.state is PAUSED:
             home.added = home.added or keep
             return False
@@ -72,8 +74,11 @@ class Lifecycle(Ledger):
     def announced(self, endpoint: Any, teller: int) -> Effects:
         """The endpoint's creation was published: open it to its callers."""
         effects = Effects()
-        home = self._homes[endpoint]
+        home = self._in_turn(endpoint, teller)
+        if home is None:
+            return effects
         self._open(home)
+        self._measure(home, effects)
         self._finish(home, teller, effects)
         if home.state is REMOVED:
             self._forget(home)
@@ -98,9 +103,14 @@ class Lifecycle(Ledger):
     def ready(self, endpoint: Any, teller: int, was: str, now: float) -> Effects:
         """Make the endpoint ready if it was paused, and end the turn (``was``: what ``begin`` said)."""
         effects = Effects()
-        home = self._homes[endpoint]
+        home = self._in_turn(endpoint, teller)
+        if home is None:
+            return effects
         if home.state is PAUSED and was is PAUSED:
             home.state = READY
+            # Whoever says so knows that the server is there.
+            home.failures = 0
+            home.retry = 0.0
             self._serve(home, now, effects)
         self._finish(home, teller, effects)
         self._forget(home)
@@ -119,7 +129,9 @@ class Lifecycle(Ledger):
             interrupt: break off what is in use or connecting.
             effects: what must be done is added here.
         """
-        home = self._homes[endpoint]
+        home = self._in_turn(endpoint, teller)
+        if home is None:
+            return
         pausing = self._pauses and service is None
         if pausing and home.state is READY:
             pausing = was is READY
@@ -127,7 +139,9 @@ class Lifecycle(Ledger):
             if home.state is READY:
                 home.state = PAUSED
             self._evict(home, CLEARED, effects)
-        for entry in list(home.entries.values()):
+        if service is None:
+            home.owed = 0
+        for entry in home.every():
             if service is not None and entry.service != service:
                 if entry.state is CONNECTING:
                     entry.services = (entry.services or set()) | {service}
@@ -143,14 +157,18 @@ class Lifecycle(Ledger):
     def shut(self, endpoint: Any, everywhere: bool) -> Effects:
         """Close one endpoint's part, or the pool for good: nobody waits, nothing is idle."""
         effects = Effects()
-        self._closed = self._closed or everywhere
+        if everywhere:
+            effects.ring = self._watched and not self._closed
+            self._closed = True
         for home in list(self._chosen(endpoint, everywhere)):
             if home.state is REMOVED:
                 continue
             home.state = REMOVED
             home.added = False
+            home.owed = home.failures = 0
+            home.retry = 0.0
             self._evict(home, CLOSED, effects)
-            for entry in list(home.entries.values()):
+            for entry in home.every():
                 self._condemn(entry, POOL_CLOSED, False, effects)
             home.sweep()
             effects.shut.append(home.endpoint)
@@ -161,7 +179,7 @@ class Lifecycle(Ledger):
         """What is still in use or connecting, to be interrupted."""
         effects = Effects()
         for home in self._homes.values():
-            for entry in home.entries.values():
+            for entry in home.every():
                 if entry.state in HELD or entry.state is CONNECTING:
                     effects.interrupt.append(entry)
         return effects
@@ -174,17 +192,31 @@ class Lifecycle(Ledger):
         return False
 
     def resize(self, options: PoolOptions, now: float) -> Effects:
-        """Take over new sizes: idle surplus is closed now, the rest as it comes back."""
+        """Take over new sizes: idle surplus is closed now, the longest idle first, the rest later."""
         effects = Effects()
+        limited = self._total < maxsize
+        if not limited:
+            # What was ranked before there was no limit is ranked again.
+            self._ranks.clear()
+        self._min_size = options.min_size
         self._max_size = bound(options.max_size)
-        for home in self._homes.values():
-            self._measure(home)
+        self._total = bound(options.total_max_size)
+        for home in list(self._homes.values()):
+            idle = sorted(home.idle(), key=attrgetter("since"))
             surplus = len(home.entries) - home.closing - self._max_size
-            # The longest idle go first.
-            for entry in sorted(home.idle(), key=attrgetter("since"))[: max(surplus, 0)]:
-                self._close(entry, IDLENESS, effects)
-            home.sweep()
+            for entry in idle[: max(surplus, 0)]:
+                self._retire(entry, effects)
+            self._plan_all(home, effects)
+            if not limited:
+                for entry in home.every():
+                    self._rank(entry, entry.since)
+            self._call(home, effects)
+            self._measure(home, effects)
+        while self._size - self._closing > self._total and (idlest := self._idlest(now)):
+            self._retire(idlest, effects)
+        for home in list(self._homes.values()):
             self._serve(home, now, effects)
+            self._forget(home)
         return effects
 
     # -- inside a transaction -----------------------------------------------------------------------
@@ -196,6 +228,10 @@ class Lifecycle(Ledger):
     def _begin(self, home: Home, teller: int) -> None:
         self._tellers[teller] = self._tellers.get(teller, 0) + 1
         home.turns += 1
+
+    def _in_turn(self, endpoint: Any, teller: int) -> Home | None:
+        """Where somebody has the turn; nowhere if a listener has forked, and this is the child."""
+        return self._homes[endpoint] if teller in self._tellers else None
 
     def _line_up(self, home: Home) -> Wakeable:
         waiter = self._new_waiter()

@@ -6,11 +6,14 @@ queue in the same transaction, so that nothing is ever free while somebody who c
 
 from typing import Any
 
-from pool._core.ledger import ERROR, IDLENESS, STALE
-from pool._core.lifecycle import Lifecycle
-from pool._core.records import (
+from pool._core.home import Totals
+from pool._core.ledger import ERROR, IDLENESS
+from pool._core.records import Claim, Effects, Entry
+from pool._core.report import Survey, count, crowd, survey
+from pool._core.states import (
     CLOSED,
     CONNECTING,
+    FORKED,
     IDLE,
     IN_USE,
     OPENING,
@@ -19,44 +22,43 @@ from pool._core.records import (
     REMOVED,
     TIMEOUT,
     UNKNOWN,
-    VETTING,
-    Claim,
-    Effects,
-    Entry,
-    Totals,
 )
-from pool._core.report import Survey, count, survey
+from pool._core.upkeep import Upkeep
+from pool.errors import LeaseReleasedError
 from pool.stats import PoolStats
 
 __all__ = ["PoolCore"]
 
 
-class PoolCore(Lifecycle):
+class PoolCore(Upkeep):
     """Who holds what, who waits, who may connect."""
 
     __slots__ = ()
 
     # -- acquire ------------------------------------------------------------------------------------
 
-    def take(self, claim: Claim, now: float) -> Entry | None:
+    def take(self, claim: Claim, now: float, owner: Any) -> Entry | None:
         """The hot path: lease an idle connection that needs no vetting, if there is one on top."""
         try:
             home = self._homes[claim.endpoint]
         except KeyError:
             return None
         entry = home.top
-        if entry is None or (self._vets and now - entry.since > self._vet_after):
+        if entry is None or now - entry.since > self._fresh_for or now >= entry.until:
             return None
         home.top = entry.next
+        # It must not keep the next one alive, whose lease may be lost.
+        entry.next = None
         entry.state = IN_USE
         entry.since = now
         entry.uses += 1
+        entry.owner = owner
         entry.code = claim.code
         entry.instruction = claim.instruction
         claim.entry = entry
         return entry
 
-    def request(self, claim: Claim, now: float, patient: bool) -> str:
+    def request(self, claim: Claim, now: float, patient: bool) -> Effects:
         """Give the claim a connection to vet, a permit to connect or a place in the queue.
 
         Parameters:
@@ -65,10 +67,12 @@ class PoolCore(Lifecycle):
             patient: whether it has time for anything but an idle connection.
 
         Returns:
-            ``GRANTED`` (``claim.entry`` is set), ``WAITING`` (``claim.waiter`` is), or why it gets nothing:
-            ``TIMEOUT``, ``OVERLOADED``, ``CLEARED``, ``CLOSED``. ``UNKNOWN`` asks to ``introduce`` the
-            endpoint first.
+            What must be done. ``claim.verdict`` is ``GRANTED`` (``claim.entry`` is set), ``WAITING``
+            (``claim.waiter`` is), or why it gets nothing: ``TIMEOUT``, ``OVERLOADED``, ``CLEARED``,
+            ``CLOSED``. ``UNKNOWN`` asks to ``introduce`` the endpoint first.
         """
+        effects = Effects()
+        self._reclaim(now, effects)
         home = self._homes.get(claim.endpoint)
         if self._closed:
             claim.verdict = CLOSED
@@ -77,8 +81,8 @@ class PoolCore(Lifecycle):
         elif home.state is OPENING:
             claim.verdict = UNKNOWN if patient else TIMEOUT
         else:
-            self._ask(home, claim, now, patient)
-        return claim.verdict
+            self._ask(home, claim, now, patient, effects)
+        return effects
 
     # Each of the next four may take from the claim what it holds. It asks again in the same transaction and
     # before all others, since its turn had come: ``claim.entry`` and ``claim.verdict`` say what it got.
@@ -88,23 +92,11 @@ class PoolCore(Lifecycle):
         effects = Effects()
         entry = _entry_of(claim)
         home = entry.home
-        entry.service = service
-        entry.ready = True
-        entry.begun = False
-        entry.limit = None
-        entry.state = VETTING
-        entry.since = now
         entry.uses += 1
-        home.connecting -= 1
-        home.created += 1
-        home.last_error = None
-        if self._last_error is not None and self._last_error[0] == home.endpoint:
-            self._last_error = None
-        if entry.services is not None and service in entry.services:
-            entry.doomed = entry.doomed or STALE
+        self._arrive(entry, service, now, effects)
         if entry.doomed:
             self._take_away(claim, entry, effects)
-            self._ask_again(entry, claim, now, patient)
+            self._ask_again(entry, claim, now, patient, effects)
         self._serve(home, now, effects)
         return effects
 
@@ -114,11 +106,11 @@ class PoolCore(Lifecycle):
         if not entry.doomed:
             entry.state = IN_USE
             entry.since = now
-            entry.begun = False
+            entry.begun = entry.suspect = entry.watched = False
             return None
         effects = Effects()
         self._take_away(claim, entry, effects)
-        self._ask_again(entry, claim, now, patient)
+        self._ask_again(entry, claim, now, patient, effects)
         return effects
 
     def dead(self, claim: Claim, now: float, patient: bool) -> Effects:
@@ -127,7 +119,7 @@ class PoolCore(Lifecycle):
         entry = _entry_of(claim)
         entry.home.errors += 1
         self._take_away(claim, entry, effects)
-        self._ask_again(entry, claim, now, patient)
+        self._ask_again(entry, claim, now, patient, effects)
         return effects
 
     def retreat(self, claim: Claim, now: float, patient: bool) -> Effects:
@@ -141,18 +133,26 @@ class PoolCore(Lifecycle):
             claim.entry = None
             home.connecting -= 1
             self._drop(entry, effects)
-        self._ask_again(entry, claim, now, patient)
+        self._ask_again(entry, claim, now, patient, effects)
         self._serve(home, now, effects)
         self._forget(home)
         return effects
 
-    def failed(self, claim: Claim, error: BaseException, now: float) -> None:
-        """Note that ``create`` or a hook raised; the claim keeps what it holds until ``abandon``."""
-        entry = _entry_of(claim)
-        entry.home.errors += 1
+    def failed(self, claim: Claim, error: BaseException, now: float) -> int:
+        """Note that ``create`` or a hook raised; the claim keeps what it holds until ``abandon``.
+
+        Returns:
+            How many connects to this endpoint have failed in a row.
+        """
+        entry = claim.entry
+        assert entry is not None, "bug: the claim holds nothing"
+        home = entry.home
+        home.errors += 1
         if entry.state is CONNECTING:
-            entry.home.last_error = (error, now)
-            self._last_error = (entry.home.endpoint, error, now)
+            home.last_error = (error, now)
+            self._last_error = (home.endpoint, error, now)
+            self._pause(home, now)
+        return home.failures
 
     def abandon(self, claim: Claim, now: float, timed_out: bool = False) -> Effects:
         """The caller gives up, wherever he is: whatever the claim holds goes to the next or is closed."""
@@ -164,8 +164,10 @@ class PoolCore(Lifecycle):
         if entry is not None:
             self._give_back(claim, entry, now, effects)
         elif home is not None:
-            home.queue.pop(claim, None)
-            self._measure(home)
+            if claim in home.queue:
+                del home.queue[claim]
+                self._leave(home, claim)
+                self._measure(home, effects)
             self._forget(home)
         return effects
 
@@ -180,12 +182,14 @@ class PoolCore(Lifecycle):
         claim.ended = entry.id
         home = entry.home
         home.use_time += now - entry.since
-        if entry.doomed or home.special:
+        if home.special or self._pressed:
             effects = Effects()
             self._put(entry, now, effects)
-            return effects if effects.close or effects.wake else None
+            self._collect(now, effects)
+            return effects or None
         entry.state = IDLE
         entry.since = now
+        entry.owner = None
         entry.next = home.top
         home.top = entry
         return None
@@ -199,27 +203,31 @@ class PoolCore(Lifecycle):
         if entry is None or entry.state is not IN_USE:
             return None
         self._end(claim, entry, now)
-        if not entry.doomed and self._surplus(entry):
+        if not entry.doomed and (self._surplus(entry, now) or self._owes(entry.home)):
             entry.doomed = IDLENESS
         return entry
 
     def put(self, entry: Entry, now: float) -> Effects:
         """Give a connection back that is fit for use."""
         effects = Effects()
-        self._put(entry, now, effects)
+        if entry.state is not FORKED:
+            self._put(entry, now, effects)
+            self._collect(now, effects)
         return effects
 
     def doom(self, entry: Entry, failed: bool = False) -> Effects:
         """Give a connection back that is not fit for use (``failed``: because a hook failed)."""
         effects = Effects()
-        if failed:
-            entry.home.errors += 1
-        self._close(entry, ERROR, effects)
+        if entry.state is not FORKED:
+            entry.home.errors += failed
+            self._close(entry, ERROR, effects)
         return effects
 
     def closed(self, entry: Entry, now: float) -> Effects:
         """The connection is closed: its place is free."""
         effects = Effects()
+        if entry.state is FORKED:
+            return effects
         home = entry.home
         if entry.ready:
             home.closed += 1
@@ -256,10 +264,22 @@ class PoolCore(Lifecycle):
 
     def survey(self, endpoint: Any, everywhere: bool, now: float) -> Survey:
         """Say who holds what and who waits."""
-        return survey(self._chosen(endpoint, everywhere), self._last_error, now)
+        homes = self._chosen(endpoint, everywhere)
+        knots = {home: knot for home in homes if (knot := self._knot(home)) is not None}
+        last = self._last_error
+        if last is not None and not everywhere and last[0] != endpoint:
+            last = None
+        result = survey(homes, knots, last, now)
+        if self._size < self._total or everywhere:
+            return result
+        return result._replace(crowd=crowd(self._homes.values(), self._total, now))
 
 
 def _entry_of(claim: Claim) -> Entry:
     entry = claim.entry
     assert entry is not None, "bug: the claim holds nothing"
+    if entry.state is FORKED:
+        raise LeaseReleasedError(
+            f"the lease of connection #{entry.id} to {entry.home.endpoint!r} is the parent process's"
+        )
     return entry

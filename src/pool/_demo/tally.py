@@ -26,7 +26,7 @@ POOL_EVENTS: tuple[type[Event], ...] = (
     monitoring.ConnectionClosedEvent,
     monitoring.PoolClosedEvent,
 )
-"""All events a pool publishes, in the order of a connection's life."""
+"""All events a pool without ``leak_threshold`` publishes, in the order of a connection's life."""
 
 
 class Tally:

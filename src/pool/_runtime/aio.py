@@ -1,42 +1,131 @@
 """The asynchronous half of the twin: asyncio."""
 
 import asyncio
+import sys
 from asyncio import get_running_loop as here
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
-from time import monotonic as clock
+from contextvars import Context
+from functools import partial
+from math import inf
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
+from weakref import ref
 
 from pool._core.pool import PoolCore
+from pool._runtime.clock import clock, elapsed
 
 __all__ = [
+    "HANDS",
+    "Core",
     "Limit",
     "Pending",
     "Waiter",
+    "Worker",
+    "abandoned",
     "allowance",
+    "asked",
     "caller",
     "clock",
     "each",
+    "elapsed",
     "guard",
     "here",
+    "name",
+    "recognizer",
     "shield",
     "spawn",
+    "stranded",
     "stray",
 ]
 
 T = TypeVar("T")
 
+#: How many spawned calls go on side by side.
+HANDS: Final = sys.maxsize
+
 #: What a plain function returns that hands on the result of an ``async`` one.
 Pending = Coroutine[Any, Any, T]
 
-# The event loop knows its tasks only weakly.
-_running: set[asyncio.Task[None]] = set()
+#: What ``guard`` returns.
+Core = PoolCore
+
+# A timer cannot be set for any time: a day is enough.
+_LONGEST = 86400.0
+
+# How long (seconds) a worker rests that was broken off.
+_PAUSE = 1.0
 
 
-def guard(core: PoolCore) -> PoolCore:
+class _Crew:
+    """The tasks that we start on one event loop. It knows them only weakly itself.
+
+    A loop that ends cancels all tasks, then closes all generators. What is started in between, by those who
+    are cancelled, has no other end than the one made here, and would be told of as destroyed.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.ended = False
+        self._watch = self._until_the_end()
+        with suppress(StopIteration):
+            self._watch.__anext__().send(None)
+
+    async def _until_the_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.ended = True
+            while self.tasks:
+                for task in self.tasks:
+                    task.cancel()
+                await asyncio.wait(self.tasks)
+
+    def left(self, task: asyncio.Task[None]) -> None:
+        """One has ended: nobody waits for him, so tell what he raised."""
+        self.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        # The two that end a program were raised by the loop already.
+        if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            context = {"message": "a task of a pool failed", "exception": error, "task": task}
+            task.get_loop().call_exception_handler(context)
+
+
+# A loop that is closed is forgotten when there is another one. To hold it weakly would not do: its crew has a
+# generator of its, which holds it.
+_crews: dict[asyncio.AbstractEventLoop, _Crew] = {}
+
+
+def guard(core: PoolCore) -> Core:
     """Return the core itself: on one event loop, code between awaits is atomic."""
     return core
+
+
+class _Stranded:
+    """Where a pool is bound that was used before a fork, in the child."""
+
+    def __repr__(self) -> str:
+        return "one of the parent process, before it was forked"
+
+
+def stranded(place: object) -> object:
+    """Return where a pool that is bound to ``place`` is bound in a child process: its loop is not there."""
+    return _Stranded()
+
+
+def recognizer(place: object) -> Callable[[], object]:
+    """Return what tells who is calling on an event loop: the task. Made of C, since every checkout asks."""
+    if sys.version_info >= (3, 12):
+        return asyncio.current_task
+    # There it is written in Python, and as slow as all the rest of a checkout together.
+    from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]
+
+    return partial(_current_tasks.get, place)
+
+
+def name(owner: object) -> str:
+    """Return what people call one who was recognized."""
+    return f"task {owner.get_name()!r}" if isinstance(owner, asyncio.Task) else repr(owner)
 
 
 def caller() -> int:
@@ -69,7 +158,116 @@ class Waiter:
     def _settle(self, woken: bool) -> None:
         # The one who waits may have been cancelled, or be late already.
         if not self._future.done():
-            self._future.set_result(woken)
+            # RuntimeError: the loop is closed, with him in it.
+            with suppress(RuntimeError):
+                self._future.set_result(woken)
+
+
+class Worker(Generic[T]):
+    """Works for its owner whenever something is due, and sleeps until then. Asleep, it is a timer.
+
+    Parameters:
+        owner: for whom; it is not kept alive, and without it there is nothing to do.
+        work: gets the owner and by how many seconds it is late; returns the seconds until it wants to be
+            called again, ``None`` for never. It does not wait for anything.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_again",
+        "_due",
+        "_loop",
+        "_nap",
+        "_owner",
+        "_timer",
+        "_work",
+        "_working",
+    )
+
+    def __init__(
+        self, owner: T, work: Callable[[T, float], Coroutine[Any, Any, float | None]]
+    ) -> None:
+        self._owner = ref(owner, self._orphaned)
+        self._work = work
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
+        """When the timer is to go off."""
+        self._nap: float | None = None
+        """The seconds to sleep then."""
+        self._working = False
+        self._again = False
+
+    def ring(self) -> bool:
+        """Have it look now what is due; false if it cannot."""
+        if self._working:
+            self._again = True
+            return True
+        try:
+            self._loop = here()
+        except RuntimeError:
+            # A coroutine that was abandoned is being closed, by nobody's loop.
+            self.alert()
+        else:
+            self._begin()
+        return True
+
+    def alert(self) -> None:
+        """Have it look soon, if it has begun. May be called by a finalizer: anywhere, at any time."""
+        if self._loop is not None:
+            # RuntimeError: the loop is closed.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _orphaned(self, _: object) -> None:
+        self.alert()
+
+    def _begin(self) -> None:
+        if _crew(here()).ended:
+            return
+        self._working = True
+        self._again = False
+        # It counts only if the task is cancelled or fails: that must not be the end of the work.
+        self._nap = _PAUSE
+        # What it does is none of the caller's who happens to ring.
+        context = Context()
+        _start(self._run(), context).add_done_callback(self._rest, context=context)
+
+    async def _run(self) -> None:
+        late = max(elapsed() - self._due, 0.0)
+        while (owner := self._owner()) is not None:
+            self._again = False
+            self._nap = await self._work(owner, late)
+            late = 0.0
+            if not self._again:
+                return
+        self._nap = None
+
+    def _rest(self, task: object) -> None:
+        self._working = False
+        self._stop()
+        if self._again:
+            self._begin()
+        elif self._nap is not None and self._loop is not None:
+            seconds = min(self._nap, _LONGEST)
+            self._due = elapsed() + seconds
+            # RuntimeError: the loop is closed.
+            with suppress(RuntimeError):
+                self._timer = self._loop.call_later(seconds, self._wake, context=Context())
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due = inf
+
+    def _wake(self) -> None:
+        if self._owner() is None:
+            self._stop()
+        elif self._working:
+            self._again = True
+        else:
+            self._begin()
 
 
 class Limit:
@@ -113,10 +311,20 @@ class Limit:
         await self._scope.__aexit__(exc_type, exc, traceback)
 
 
+def asked(error: BaseException) -> bool:
+    """Return whether it is a cancellation that somebody asked for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and bool(task and task.cancelling())
+
+
 def stray(error: BaseException) -> bool:
     """Return whether it is a cancellation that nobody asked for: one that a hook let escape."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and not (task and task.cancelling())
+    return isinstance(error, asyncio.CancelledError) and not asked(error)
+
+
+def abandoned(error: BaseException) -> bool:
+    """Return whether nobody drives us any more, so that we cannot wait for anything."""
+    return isinstance(error, GeneratorExit)
 
 
 def allowance(limit: float | None, left: float | None) -> float | None:
@@ -126,6 +334,11 @@ def allowance(limit: float | None, left: float | None) -> float | None:
 
 def spawn(function: Callable[[T], Coroutine[Any, Any, None]], argument: T) -> None:
     """Call it in a task of its own, without waiting for its end."""
+    try:
+        here()
+    except RuntimeError:
+        # A coroutine that was abandoned is being closed, by nobody's loop: what it had is lost, and found.
+        return
     _start(function(argument))
 
 
@@ -137,13 +350,48 @@ async def shield(
     await asyncio.wait([_start(function(argument))], timeout=seconds)
 
 
-async def each(function: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Call it for every item, side by side."""
-    await asyncio.gather(*(function(item) for item in items))
+async def each(function: Callable[[T], Coroutine[Any, Any, None]], items: Iterable[T]) -> None:
+    """Call it for every item, side by side; every call begins."""
+    await asyncio.gather(*(_sure(function(item)) for item in items))
 
 
-def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    task = here().create_task(work)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+def _start(work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
+    loop = here()
+    crew = _crew(loop)
+    task = loop.create_task(_sure(work), context=context)
+    crew.tasks.add(task)
+    task.add_done_callback(crew.left)
     return task
+
+
+def _crew(loop: asyncio.AbstractEventLoop) -> _Crew:
+    crew = _crews.get(loop)
+    if crew is None:
+        for other in list(_crews):
+            if other.is_closed():
+                _crews.pop(other, None)
+        crew = _crews[loop] = _Crew()
+    return crew
+
+
+def _sure(work: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
+    """Have work begin even if its task is cancelled before: it has something in its hands."""
+    begun = _begun(work)
+    # Up to where it waits for its task.
+    begun.send(None)
+    return begun
+
+
+async def _begun(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # Not yet: it is cancelled where it waits first.
+            task = asyncio.current_task()
+            assert task is not None, "bug: it runs in no task"
+            task.uncancel()
+            task.cancel()
+        await work
+    finally:
+        work.close()

@@ -3,9 +3,9 @@
 import asyncio
 from asyncio import sleep as pause
 from contextlib import suppress
-from time import monotonic as clock
 
 from pool._runtime.attempts import Attempt
+from pool._runtime.clock import clock
 from pool._runtime.sockets import Address, Channel, Want, look_up
 
 __all__ = ["Readiness", "breathe", "clock", "pause", "resolve"]

@@ -2,179 +2,74 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import repeat
-from time import monotonic as clock
+from time import sleep
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Final, Generic, Self, TypeVar
+from weakref import ref
 
-from pool._core.pool import PoolCore
-from pool._core.records import Claim, Effects, Entry, Wakeable
-from pool._core.report import Survey
-from pool.options import PoolOptions
-from pool.stats import PoolStats
+from pool._runtime.clock import clock, elapsed
+from pool._runtime.sync_guard import Guard
 
 __all__ = [
+    "HANDS",
+    "Core",
     "Limit",
     "Pending",
     "Waiter",
+    "Worker",
+    "abandoned",
     "allowance",
+    "asked",
     "caller",
     "clock",
     "each",
+    "elapsed",
     "guard",
     "here",
+    "name",
+    "recognizer",
     "shield",
     "spawn",
+    "stranded",
     "stray",
 ]
 
 T = TypeVar("T")
 
+# How long (seconds) a worker rests that was broken off.
+_PAUSE = 1.0
+
+#: How many spawned calls go on side by side: whoever spawns them makes them himself.
+HANDS: Final = 1
+
 #: What a plain function returns that hands on the result of another one: that result.
 Pending = Annotated[T, "at once"]
 
 
-class Guard:
-    """The core behind one lock, which protects all of its state.
-
-    Nothing may block, wait, do I/O or call user code while it is held. Every method of the core stands here
-    once, written out: a ``*args`` wrapper would double the cost.
-
-    The two methods of the hot path use ``acquire`` and ``release``, at half the price of ``with``. What they
-    give up: a ``KeyboardInterrupt`` in the main thread may strike between the lock and the ``try``, a window
-    of a few instructions. All others use ``with``, where it cannot.
-    """
-
-    __slots__ = ("_core", "_lock")
-
-    def __init__(self, core: PoolCore) -> None:
-        self._core = core
-        self._lock = threading.Lock()
-
-    def take(self, claim: Claim, now: float) -> Entry | None:
-        lock = self._lock
-        lock.acquire()
-        try:
-            return self._core.take(claim, now)
-        finally:
-            lock.release()
-
-    def introduce(self, endpoint: Any, keep: bool, teller: int) -> Wakeable | bool:
-        with self._lock:
-            return self._core.introduce(endpoint, keep, teller)
-
-    def announced(self, endpoint: Any, teller: int) -> Effects:
-        with self._lock:
-            return self._core.announced(endpoint, teller)
-
-    def begin(self, endpoint: Any, teller: int) -> Wakeable | str:
-        with self._lock:
-            return self._core.begin(endpoint, teller)
-
-    def ready(self, endpoint: Any, teller: int, was: str, now: float) -> Effects:
-        with self._lock:
-            return self._core.ready(endpoint, teller, was, now)
-
-    def clear(
-        self, endpoint: Any, teller: int, was: str, service: Any, interrupt: bool, effects: Effects
-    ) -> None:
-        with self._lock:
-            return self._core.clear(endpoint, teller, was, service, interrupt, effects)
-
-    def request(self, claim: Claim, now: float, patient: bool) -> str:
-        with self._lock:
-            return self._core.request(claim, now, patient)
-
-    def opened(self, claim: Claim, service: Any, now: float, patient: bool) -> Effects:
-        with self._lock:
-            return self._core.opened(claim, service, now, patient)
-
-    def confirm(self, claim: Claim, now: float, patient: bool) -> Effects | None:
-        with self._lock:
-            return self._core.confirm(claim, now, patient)
-
-    def dead(self, claim: Claim, now: float, patient: bool) -> Effects:
-        with self._lock:
-            return self._core.dead(claim, now, patient)
-
-    def failed(self, claim: Claim, error: BaseException, now: float) -> None:
-        with self._lock:
-            return self._core.failed(claim, error, now)
-
-    def retreat(self, claim: Claim, now: float, patient: bool) -> Effects:
-        with self._lock:
-            return self._core.retreat(claim, now, patient)
-
-    def abandon(self, claim: Claim, now: float, timed_out: bool = False) -> Effects:
-        with self._lock:
-            return self._core.abandon(claim, now, timed_out)
-
-    def check_in(self, claim: Claim, now: float) -> Effects | None:
-        lock = self._lock
-        lock.acquire()
-        try:
-            return self._core.check_in(claim, now)
-        finally:
-            lock.release()
-
-    def end(self, claim: Claim, now: float) -> Entry | None:
-        with self._lock:
-            return self._core.end(claim, now)
-
-    def put(self, entry: Entry, now: float) -> Effects:
-        with self._lock:
-            return self._core.put(entry, now)
-
-    def doom(self, entry: Entry, failed: bool = False) -> Effects:
-        with self._lock:
-            return self._core.doom(entry, failed)
-
-    def closed(self, entry: Entry, now: float) -> Effects:
-        with self._lock:
-            return self._core.closed(entry, now)
-
-    def shut(self, endpoint: Any, everywhere: bool) -> Effects:
-        with self._lock:
-            return self._core.shut(endpoint, everywhere)
-
-    def break_all(self) -> Effects:
-        with self._lock:
-            return self._core.break_all()
-
-    def drained(self, waiter: Wakeable) -> bool:
-        with self._lock:
-            return self._core.drained(waiter)
-
-    def resize(self, options: PoolOptions, now: float) -> Effects:
-        with self._lock:
-            return self._core.resize(options, now)
-
-    def is_closed(self) -> bool:
-        with self._lock:
-            return self._core.is_closed()
-
-    def knows(self, endpoint: Any) -> bool:
-        with self._lock:
-            return self._core.knows(endpoint)
-
-    def is_shut(self, endpoint: Any) -> bool:
-        with self._lock:
-            return self._core.is_shut(endpoint)
-
-    def endpoints(self) -> list[Any]:
-        with self._lock:
-            return self._core.endpoints()
-
-    def stats(self, endpoint: Any, everywhere: bool) -> PoolStats:
-        with self._lock:
-            return self._core.stats(endpoint, everywhere)
-
-    def survey(self, endpoint: Any, everywhere: bool, now: float) -> Survey:
-        with self._lock:
-            return self._core.survey(endpoint, everywhere, now)
-
-
 guard = Guard
+
+#: What ``guard`` returns.
+Core = Guard
+
+
+def stranded(place: object) -> object:
+    """Return where a pool that is bound to ``place`` is bound in a child process: there, too."""
+    return place
+
+
+def recognizer(place: object) -> Callable[[], object]:
+    """Return what tells who is calling: the thread. Made of C, since every checkout asks."""
+    return threading.get_ident
+
+
+def name(owner: object) -> str:
+    """Return what people call one who was recognized."""
+    for thread in threading.enumerate():
+        if thread.ident == owner:
+            return f"thread {thread.name!r}"
+    return f"thread {owner}, which has ended"
 
 
 #: The place a pool is bound to: none, any thread may use it. Made of C, since every checkout asks.
@@ -208,6 +103,81 @@ class Waiter:
         return self._parker.acquire(timeout=min(max(seconds, 0.0), threading.TIMEOUT_MAX))
 
 
+class Worker(Generic[T]):
+    """Works for its owner whenever something is due, and sleeps until then, in a daemon thread.
+
+    Parameters:
+        owner: for whom; it is not kept alive, and without it the thread ends.
+        work: gets the owner and by how many seconds it is late; returns the seconds until it wants to be
+            called again, ``None`` for never.
+    """
+
+    __slots__ = ("__weakref__", "_owner", "_parker", "_starting", "_thread", "_work")
+
+    def __init__(self, owner: T, work: Callable[[T, float], float | None]) -> None:
+        self._owner = ref(owner, self._orphaned)
+        self._work = work
+        self._parker = threading.Lock()
+        self._parker.acquire()
+        self._starting = threading.Lock()
+        """Protects ``_thread``: one is started, whoever rings first."""
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> bool:
+        """Have it look now what is due; false if it cannot."""
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._run, name="pool upkeep", daemon=True
+                    )
+                    try:
+                        self._thread.start()
+                    except RuntimeError:
+                        # There are too many threads, or the interpreter is about to end.
+                        self._thread = None
+                        return False
+                    return True
+        self.alert()
+        return True
+
+    def alert(self) -> None:
+        """Have it look soon, if it has begun. May be called by a finalizer: anywhere, at any time."""
+        # RuntimeError: it is to look already.
+        with suppress(RuntimeError):
+            self._parker.release()
+
+    def _orphaned(self, _: object) -> None:
+        self.alert()
+
+    def _run(self) -> None:
+        late: float | None = 0.0
+        try:
+            while late is not None:
+                late = self._look(late)
+        except BaseException:
+            # It ends this thread, and must not be the end of the work.
+            sleep(_PAUSE)
+            self._thread = None
+            self.ring()
+            raise
+        self._thread = None
+
+    def _look(self, late: float) -> float | None:
+        """Work, and sleep; return by how many seconds it overslept, ``None`` if there is no more to do."""
+        owner = self._owner()
+        if owner is None:
+            return None
+        seconds = self._work(owner, late)
+        del owner
+        if seconds is None:
+            return None
+        seconds = min(seconds, threading.TIMEOUT_MAX)
+        asleep = elapsed()
+        self._parker.acquire(timeout=seconds)
+        return max(elapsed() - asleep - seconds, 0.0)
+
+
 class Limit:
     """A block that should take at most ``seconds``: a thread cannot be cut short, only told."""
 
@@ -236,8 +206,18 @@ class Limit:
         return None
 
 
+def asked(error: BaseException) -> bool:
+    """Return whether it is a cancellation that somebody asked for: threads know none."""
+    return False
+
+
 def stray(error: BaseException) -> bool:
     """Return whether it is a cancellation that nobody asked for: threads know none."""
+    return False
+
+
+def abandoned(error: BaseException) -> bool:
+    """Return whether nobody drives us any more, so that we cannot wait: a thread drives itself."""
     return False
 
 

@@ -4,10 +4,10 @@ import select
 import sys
 from math import ceil
 from threading import Event, Thread
-from time import monotonic as clock
 from time import sleep as pause
 
 from pool._runtime.attempts import Attempt
+from pool._runtime.clock import clock
 from pool._runtime.sockets import Address, Channel, Want, look_up
 
 __all__ = ["Readiness", "breathe", "clock", "pause", "resolve"]

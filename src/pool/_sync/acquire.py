@@ -13,24 +13,15 @@ One path gives back: ``Attempt.run`` catches whatever ends the attempt, a cancel
 """
 
 from math import inf
-from typing import Generic
+from typing import Generic, TypeVar
 
+from pool._sync.connect import Overtaken, connect
 from pool._sync.engine import Engine, log
 from pool._sync.manager import ConnectionT, EndpointT
-from pool._core.records import (
-    CLOSED,
-    CONNECTING,
-    GRANTED,
-    OVERLOADED,
-    TIMEOUT,
-    UNKNOWN,
-    WAITING,
-    Claim,
-    Effects,
-    Entry,
-)
-from pool._core.report import shortage
-from pool._runtime.sync import Limit, clock
+from pool._core.records import Claim, Effects, Entry
+from pool._core.report import cause_of, shortage
+from pool._core.states import CLOSED, CONNECTING, GRANTED, OVERLOADED, TIMEOUT, UNKNOWN, WAITING
+from pool._runtime.sync import Limit, abandoned, clock, name
 from pool.errors import (
     PoolClearedError,
     PoolClosedError,
@@ -45,11 +36,11 @@ from pool.monitoring import (
     ConnectionCheckOutFailedReason,
     ConnectionCheckOutStartedEvent,
     ConnectionClosedReason,
-    ConnectionCreatedEvent,
-    ConnectionReadyEvent,
 )
 
 __all__ = ["Attempt"]
+
+ErrorT = TypeVar("ErrorT", bound=PoolError)
 
 # A sleep or a socket may wake up this much (seconds) before the time it was told.
 _EARLY = 0.001
@@ -112,13 +103,16 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                 finally:
                     self.engine.dismiss(self.engine.core.abandon(self.claim, clock()))
                 raise
+        if self.engine.options.leak_threshold is not None:
+            self.engine.dismiss(self.engine.core.watch(self.claim))
 
     def _pursue(self) -> Entry:
-        core, claim = self.engine.core, self.claim
-        verdict = core.request(claim, clock(), self._patient())
-        while verdict is UNKNOWN:
-            self.engine.introduce(self.endpoint, deadline=self.deadline)
-            verdict = core.request(claim, clock(), self._patient())
+        # After a fork it has another core.
+        engine, claim = self.engine, self.claim
+        self._proceed(engine.core.request(claim, clock(), self._patient()))
+        while claim.verdict is UNKNOWN:
+            engine.introduce(self.endpoint, deadline=self.deadline)
+            self._proceed(engine.core.request(claim, clock(), self._patient()))
         while True:
             entry = self._turn()
             if entry.state is CONNECTING:
@@ -127,10 +121,11 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                 self._check(entry)
             if claim.entry is entry:
                 self._prepare(entry)
-                effects = core.confirm(claim, clock(), self._patient())
-                if effects is None:
+                effects = engine.core.confirm(claim, clock(), self._patient())
+                if effects is not None:
+                    self._proceed(effects)
+                if claim.entry is entry:
                     return entry
-                self._proceed(effects)
             # The connection was dead or a clear overtook us: we have asked again.
 
     def _turn(self) -> Entry:
@@ -147,58 +142,31 @@ class Attempt(Generic[EndpointT, ConnectionT]):
 
     def _connect(self, entry: Entry) -> None:
         """Open a connection. The claim holds nothing afterwards if a clear overtook it."""
-        engine, endpoint = self.engine, self.endpoint
-        publish = engine.publish
+        engine = self.engine
         seconds = _least(engine.options.connect_timeout, self._left())
-        # In this order: a clear condemns the entry, then looks for the limit.
-        limit = entry.limit = Limit(seconds)
-        if self._overtaken(entry):
-            return
-        entry.begun = True
-        started = clock()
-        if publish is not None:
-            publish(ConnectionCreatedEvent, endpoint, entry.id)
         try:
-            with limit:
-                entry.connection = engine.manager.create(endpoint, seconds)
-            service = engine.service_id and engine.service_id(endpoint, entry.connection)
-        except Exception as error:
-            if limit.broken:
-                self._retreat()
-                return
-            self._connect_failed(entry, error, limit, seconds)
-            raise
-        if self._overtaken(entry):
+            service = connect(engine, entry, seconds)
+        except Overtaken:
+            self._proceed(engine.core.retreat(self.claim, clock(), self._patient()))
             return
-        if publish is not None:
-            publish(ConnectionReadyEvent, endpoint, entry.id, clock() - started)
-        effects = engine.core.opened(self.claim, service, clock(), self._patient())
-        self._proceed(effects)
+        except Exception as error:
+            engine.core.failed(self.claim, error, clock())
+            if entry.doomed == ConnectionClosedReason.POOL_CLOSED:
+                raise self._refusal(CLOSED) from error
+            if self._late(_EARLY):
+                raise self._timed_out("connect") from error
+            raise
+        self._proceed(engine.core.opened(self.claim, service, clock(), self._patient()))
         if self.claim.entry is entry and self._late():
             raise self._timed_out("connect")
-
-    def _connect_failed(
-        self, entry: Entry, error: Exception, limit: Limit, seconds: float | None
-    ) -> None:
-        """Note it, and raise what should be raised in its place, if anything."""
-        cause: Exception = error
-        if limit.expired and isinstance(error, TimeoutError) and not error.args:
-            # It is the limit's own, which knows nothing of us.
-            cause = TimeoutError(f"connect to {self.endpoint!r} took longer than {seconds:.3f} s")
-            cause.__cause__ = error
-        self.engine.core.failed(self.claim, cause, clock())
-        if entry.doomed == ConnectionClosedReason.POOL_CLOSED:
-            raise self._refusal(CLOSED) from cause
-        if self._late(_EARLY):
-            raise self._timed_out("connect") from cause
-        if cause is not error:
-            raise cause
 
     def _check(self, entry: Entry) -> None:
         """Check an idle connection if that is due. The claim holds nothing afterwards if it is dead."""
         engine = self.engine
         after = engine.options.check_after_idle
-        if engine.check is None or after is None or (after and clock() - entry.since <= after):
+        if engine.check is None or after is None:
+            return
+        if not entry.suspect and after and clock() - entry.since <= after:
             return
         entry.begun = True
         alive = False
@@ -258,8 +226,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
         timed_out = isinstance(error, PoolTimeoutError)
         effects = self.engine.core.abandon(self.claim, clock(), timed_out)
         try:
-            if isinstance(error, GeneratorExit):
-                # Nobody drives us any more: there is nothing to wait with.
+            if abandoned(error):
                 self.engine.dismiss(effects)
             else:
                 # One who is cancelled must not be held up by a closing.
@@ -276,18 +243,10 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                     ConnectionCheckOutFailedEvent, self.endpoint, reason, self._elapsed()
                 )
 
-    def _overtaken(self, entry: Entry) -> bool:
-        """Whether a clear or close overtook the connect; then we have asked again."""
-        if entry.doomed:
-            self._retreat()
-        return bool(entry.doomed)
-
-    def _retreat(self) -> None:
-        self._proceed(self.engine.core.retreat(self.claim, clock(), self._patient()))
-
     def _proceed(self, effects: Effects) -> None:
         """Do what was decided. A dispose that ends at once is waited for, no other holds us up."""
-        self.engine.proceed(effects, self._left(), 0.0)
+        if effects:
+            self.engine.proceed(effects, self._left(), 0.0)
 
     def _refusal(self, verdict: str) -> PoolError:
         """The error for a claim that gets nothing."""
@@ -295,24 +254,25 @@ class Attempt(Generic[EndpointT, ConnectionT]):
             return self._timed_out("queue")
         if verdict is CLOSED:
             return PoolClosedError(f"the pool of connections to {self.endpoint!r} is closed")
-        survey = self.engine.core.survey(self.endpoint, False, clock())
         if verdict is OVERLOADED:
-            return PoolOverloadedError(
+            return self._explained(
+                PoolOverloadedError,
                 f"too many callers wait for a connection to {self.endpoint!r} "
-                f"(max_waiting={self.engine.options.max_waiting}): {shortage(survey)}"
+                f"(max_waiting={self.engine.options.max_waiting})",
             )
-        return PoolClearedError(
-            f"connections to {self.endpoint!r} are paused after a clear: {shortage(survey)}"
-        )
+        return self._explained(PoolClearedError, f"connections to {self.endpoint!r} are paused")
 
     def _timed_out(self, phase: str) -> PoolTimeoutError:
-        survey = self.engine.core.survey(self.endpoint, False, clock())
-        error = PoolTimeoutError(
-            f"no connection to {self.endpoint!r} within {self.timeout} s "
-            f"(phase: {phase}): {shortage(survey)}"
+        return self._explained(
+            PoolTimeoutError,
+            f"no connection to {self.endpoint!r} within {self.timeout} s (phase: {phase})",
         )
-        last = survey.homes[0].last_error if survey.homes else None
-        error.__cause__ = last and last[0]
+
+    def _explained(self, kind: type[ErrorT], text: str) -> ErrorT:
+        """Make an error that says what the matter is, caused by the last failed connect."""
+        survey = self.engine.core.survey(self.endpoint, False, clock())
+        error = kind(f"{text}: {shortage(survey, name)}")
+        error.__cause__ = cause_of(survey)
         return error
 
     # -- time ---------------------------------------------------------------------------------------

@@ -6,27 +6,37 @@ Leases hold the engine and not the pool, so that a pool can be dropped while lea
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf
+from random import random
 from typing import Any, Generic
 
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
+from pool._sync.orphans import Finder, lost_text, warn_of
 from pool._core.pool import PoolCore
 from pool._core.records import NOTHING, Effects, Entry
+from pool._core.upkeep import disown
+from pool._runtime import fork
 from pool._runtime.sync import (
     Limit,
+    Pending,
     Waiter,
+    Worker,
     allowance,
     caller,
     clock,
     each,
     guard,
     here,
+    recognizer,
     shield,
     spawn,
+    stranded,
     stray,
 )
 from pool.monitoring import (
+    ConnectionCheckedInEvent,
     ConnectionClosedEvent,
     PoolClosedEvent,
     PoolCreatedEvent,
@@ -41,6 +51,9 @@ log = logging.getLogger("pool.connection")
 
 _NOWHERE = object()
 
+#: What the worker does: it gets the engine and by how many seconds it is late.
+Keep = Callable[["Engine[Any, Any]", float], Pending[float | None]]
+
 
 class Engine(Generic[EndpointT, ConnectionT]):
     """The working parts of one pool.
@@ -49,12 +62,16 @@ class Engine(Generic[EndpointT, ConnectionT]):
         manager: the user's.
         options: validated.
         publish: how to publish an event, ``None`` if nobody listens.
+        keep: what the worker does, as ``Worker`` says.
     """
 
     __slots__ = (
+        "__weakref__",
+        "books",
         "can_reuse",
         "check",
         "core",
+        "keep",
         "manager",
         "on_acquire",
         "on_dead",
@@ -65,6 +82,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         "quiet_release",
         "service_id",
         "shortcut",
+        "who",
+        "worker",
     )
 
     def __init__(
@@ -72,10 +91,12 @@ class Engine(Generic[EndpointT, ConnectionT]):
         manager: ConnectionManager[EndpointT, ConnectionT],
         options: PoolOptions,
         publish: Publish | None,
+        keep: "Keep",
     ) -> None:
         self.manager = manager
         self.options = options
         self.publish = publish
+        self.keep = keep
         # A hook that was not overridden costs nothing: it is not there.
         self.check = _overridden(manager, "check_aliveness")
         self.on_acquire = _overridden(manager, "on_acquire")
@@ -83,12 +104,42 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.on_dead = _overridden(manager, "on_connection_dead")
         self.can_reuse = _overridden(manager, "can_reuse")
         self.service_id = _overridden(manager, "service_id")
-        self.core = guard(PoolCore(options, self._vet_after(), Waiter))
+        self._open_books()
         self.place: object = _NOWHERE
+        self.who: Callable[[], object] = _nobody
+        """Tells who is calling."""
         self.shortcut: object = _NOWHERE
         """Where a checkout may take an idle connection without telling anybody."""
         self.quiet_release = publish is None and self.on_release is None
         """Whether a lease may end without telling anybody."""
+        fork.watch(self)
+
+    def _open_books(self) -> None:
+        options = self.options
+        if self.check is None:
+            # There is nothing to check with.
+            options = replace(options, health_check_interval=None)
+        self.worker = Worker(self, self.keep)
+        self.books = PoolCore(options, self._vet_after(), Waiter, random, Finder(self.worker))
+        self.core = guard(self.books)
+
+    def forked(self) -> None:
+        """This is a child process now: begin empty, and leave the parent's connections alone."""
+        inherited = disown(self.books)
+        closed = self.books.is_closed()
+        self._open_books()
+        if closed:
+            self.core.shut(None, True)
+        if self.place is not _NOWHERE:
+            self.place = stranded(self.place)
+            if self.shortcut is not self.place:
+                self.shortcut = _NOWHERE
+        for endpoint, connection in inherited:
+            fork.keep(connection)
+            try:
+                self.manager.after_fork(endpoint, connection)
+            except Exception:
+                log.exception("after_fork of a connection to %r failed", endpoint)
 
     def settle(self) -> None:
         """Bind the pool to the event loop that uses it first.
@@ -99,7 +150,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         place = here()
         if self.place is _NOWHERE:
             self.place = place
-            if self.publish is None:
+            self.who = recognizer(place)
+            if self.publish is None and self.options.leak_threshold is None:
                 self.shortcut = place
         elif self.place is not place:
             raise RuntimeError(
@@ -184,19 +236,41 @@ class Engine(Generic[EndpointT, ConnectionT]):
         """Publish, then wake: whoever is woken must find the events told."""
         try:
             if self.publish is not None:
-                closed = [
+                events: list[tuple[Any, ...]] = [
+                    (ConnectionCheckedInEvent, entry.home.endpoint, entry.id)
+                    for entry in effects.lost
+                ]
+                events += [
                     (ConnectionClosedEvent, entry.home.endpoint, entry.id, entry.doomed)
                     for entry in effects.close
+                    if not entry.mourned
                 ]
-                self.publish_all(
-                    [*closed, *((PoolClosedEvent, endpoint) for endpoint in effects.shut)]
-                )
+                for entry in effects.close:
+                    entry.mourned = True
+                events += [(PoolClosedEvent, endpoint) for endpoint in effects.shut]
+                self.publish_all(events)
         finally:
             for waiter in effects.wake:
                 waiter.wake()
+            if effects.ring and not self.worker.ring():
+                self.core.unheard()
+            if effects.lost or effects.deadlock:
+                self._warn(effects)
             if effects.interrupt:
                 self._interrupt(effects.interrupt)
             self._drop_unopened(effects)
+
+    def _warn(self, effects: Effects) -> None:
+        for entry in effects.lost:
+            log.warning("%s; it was reclaimed", lost_text(entry))
+            if not entry.warned:
+                # Its finalizer struck where it could not.
+                try:
+                    warn_of(entry)
+                except Exception:
+                    log.exception("the warning of a lost lease failed")
+        if effects.deadlock is not None:
+            log.warning("%s", effects.deadlock)
 
     def publish_all(self, events: Sequence[tuple[Any, ...]]) -> None:
         """Publish several events (class and arguments), all of them even if a listener is interrupted."""
@@ -210,11 +284,16 @@ class Engine(Generic[EndpointT, ConnectionT]):
 
     def _drop_unopened(self, effects: Effects) -> None:
         """What was never opened needs no dispose: its place is free at once."""
-        unopened = [entry for entry in effects.close if entry.connection is NOTHING]
-        if unopened:
-            effects.close = [entry for entry in effects.close if entry.connection is not NOTHING]
-            for entry in unopened:
-                self._tell(self.core.closed(entry, clock()))
+        for place, entry in enumerate(effects.close):
+            if entry.connection is NOTHING:
+                del effects.close[place]
+                freed = self.core.closed(entry, clock())
+                try:
+                    self._tell(freed)
+                finally:
+                    effects.close += freed.close
+                    self._drop_unopened(effects)
+                return
 
     def _interrupt(self, entries: list[Entry]) -> None:
         connecting = []
@@ -254,7 +333,13 @@ class Engine(Generic[EndpointT, ConnectionT]):
                 exc_info=True,
             )
         finally:
-            self._tell(self.core.closed(entry, clock()))
+            # The room that is free now may be owed to more callers than it is enough for.
+            freed = self.core.closed(entry, clock())
+            try:
+                self._tell(freed)
+            finally:
+                if freed.close:
+                    spawn(partial(self._dispose_all, seconds), freed.close)
 
     def _vet_after(self) -> float:
         """After how much idleness a connection needs more than to be handed out."""
@@ -263,6 +348,11 @@ class Engine(Generic[EndpointT, ConnectionT]):
         if self.check is None or self.options.check_after_idle is None:
             return inf
         return self.options.check_after_idle or -1.0
+
+
+def _nobody() -> object:
+    """Tell who is calling, before the pool is used."""
+    return None
 
 
 def _overridden(manager: object, name: str) -> Callable[..., Any] | None:

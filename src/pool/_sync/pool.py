@@ -10,10 +10,12 @@ from typing import Generic, Unpack
 from pool._sync.engine import Engine, log
 from pool._sync.lease import Lease
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
-from pool._core.records import PAUSED, READY, UNKNOWN, Effects
-from pool._core.report import explain
-from pool._runtime.sync import Pending, Waiter, caller, clock
-from pool.errors import PoolClosedError
+from pool._sync.upkeep import keep, maintain
+from pool._core.records import Effects
+from pool._core.report import cause_of, explain, shortage
+from pool._core.states import CLEARED, CLOSED, PAUSED, READY, UNKNOWN, WAITING
+from pool._runtime.sync import Pending, Waiter, caller, clock, name
+from pool.errors import PoolClearedError, PoolClosedError, PoolTimeoutError
 from pool.monitoring import ConnectionPoolListener, PoolClearedEvent, PoolReadyEvent
 from pool.monitoring._listeners import EventListener
 from pool.monitoring._publisher import publisher_for
@@ -67,7 +69,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         _instance("name", name, str | None, "a str or None")
         publisher = publisher_for(event_listeners, ConnectionPoolListener)
         publish = None if publisher is None else publisher.publish
-        self._engine = Engine(manager, make_options({**options}), publish)
+        self._engine = Engine(manager, make_options({**options}), publish, keep)
         self._name = name
 
     @property
@@ -143,6 +145,59 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
             raise PoolClosedError(f"the pool is closed: cannot add {endpoint!r}")
         self._engine.introduce(endpoint, keep=True)
 
+    def warm_up(self, endpoint: EndpointT, timeout: float | None = None) -> None:
+        """Make an endpoint known, and wait until ``min_size`` connections are there.
+
+        Failed connects are tried again meanwhile, with growing pauses.
+
+        Parameters:
+            endpoint: the endpoint.
+            timeout: seconds to wait, ``None`` = as long as it takes.
+
+        Raises:
+            PoolTimeoutError: the time is up; the pool goes on trying.
+            PoolClosedError: the pool is closed, or the endpoint was removed.
+            PoolClearedError: the endpoint is paused.
+        """
+        check_seconds("timeout", timeout)
+        started = clock()
+        self.add(endpoint)
+        engine = self._engine
+        retry: float | None = None
+        while True:
+            waiter = Waiter()
+            verdict = engine.core.warm(endpoint, waiter)
+            if verdict is not WAITING:
+                break
+            try:
+                if not engine.options.background_collector:
+                    retry = maintain(engine)
+                left = None if timeout is None else max(timeout - (clock() - started), 0.0)
+                patience = left if retry is None or (left is not None and left < retry) else retry
+                woken = waiter.wait(patience)
+            finally:
+                engine.core.cool(endpoint, waiter)
+            if not woken and patience is left:
+                raise self._not_warm(endpoint, timeout)
+        if verdict is CLOSED:
+            raise PoolClosedError(f"the pool of connections to {endpoint!r} is closed")
+        if verdict is CLEARED:
+            raise PoolClearedError(f"connections to {endpoint!r} are paused")
+
+    def _not_warm(self, endpoint: EndpointT, timeout: float | None) -> PoolTimeoutError:
+        survey = self._engine.core.survey(endpoint, False, clock())
+        error = PoolTimeoutError(
+            f"min_size={self.options.min_size} connections to {endpoint!r} not open within {timeout} s "
+            f"(phase: fill): {shortage(survey, name)}"
+        )
+        error.__cause__ = cause_of(survey)
+        return error
+
+    def maintain(self) -> None:
+        """Do one round of upkeep by hand: retire, check and fill whatever is due now."""
+        self._engine.settle()
+        maintain(self._engine)
+
     def ready(self, endpoint: EndpointT) -> None:
         """Let callers in to a paused endpoint; adds it if need be; nothing if it is ready.
 
@@ -204,25 +259,40 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         self._enter(endpoint)
         self._engine.perform(self._engine.core.shut(endpoint, False))
 
-    def resize(self, *, max_size: int | None = None) -> None:
+    def resize(
+        self,
+        *,
+        max_size: int | None = None,
+        min_size: int | None = None,
+        total_max_size: int | None = None,
+    ) -> None:
         """Change sizes at run time; what is not named stays.
 
+        Idle surplus is closed at once, the rest as it comes back.
+
         Parameters:
-            max_size: connections per endpoint. Idle surplus is closed at once, the rest as it comes back.
+            max_size: connections per endpoint.
+            min_size: connections that are kept per endpoint.
+            total_max_size: connections over all endpoints.
 
         Raises:
             TypeError: not a whole number.
-            ValueError: less than 1.
+            ValueError: out of bounds, or out of order with the other sizes.
         """
         engine = self._engine
-        if max_size is None:
+        old = engine.options
+        options = replace(
+            old,
+            max_size=old.max_size if max_size is None else max_size,
+            min_size=old.min_size if min_size is None else min_size,
+            total_max_size=old.total_max_size if total_max_size is None else total_max_size,
+        )
+        if options == old:
             return
-        options = replace(engine.options, max_size=max_size)
         if not engine.unsettled():
             engine.settle()
         engine.options = options
-        effects = engine.core.resize(options, clock())
-        engine.dismiss(effects)
+        engine.dismiss(engine.core.resize(options, clock()))
 
     def close(
         self, timeout: float | None = 0.0, *, interrupt_connections: bool = False
@@ -242,6 +312,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         engine.settle()
         started = clock()
         engine.perform(engine.core.shut(None, True))
+        # There may be no worker that does it.
+        engine.perform(engine.core.reclaim(clock()))
         waiter = Waiter()
         drained = engine.core.drained(waiter)
         if not drained and timeout != 0:
@@ -250,8 +322,9 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         if drained:
             return
         survey = engine.core.survey(None, True, clock())
-        if any(home.holders for home in survey.homes):
-            log.warning("%r closed while connections are held:\n%s", self, explain(survey))
+        # What the pool itself works on has no code that asked for it.
+        if any(person.code for home in survey.homes for person in home.holders):
+            log.warning("%r closed while connections are held:\n%s", self, explain(survey, name))
         if interrupt_connections:
             engine.dismiss(engine.core.break_all())
 
@@ -291,7 +364,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
 
     def explain(self) -> str:
         """Say in words who holds what, since when and from where, who waits, and what failed last."""
-        return explain(self._engine.core.survey(None, True, clock()))
+        return explain(self._engine.core.survey(None, True, clock()), name)
 
     def __repr__(self) -> str:
         stats = self.stats()
