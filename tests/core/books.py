@@ -1,42 +1,55 @@
-"""All callers of one core: where each one is, and what must be true of all together."""
+"""All callers of one core: where each one is, and what every call of theirs leads to."""
 
-from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any
+from weakref import WeakSet
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from core.knots import held_up_by, is_stuck
+from core.watched import WatchedCore
+from hypothesis.stateful import RuleBasedStateMachine
 
 from pool import PoolOptions
-from pool._core.pool import PoolCore
-from pool._core.records import (
+from pool._core.home import Home
+from pool._core.records import Claim, Effects, Entry, Filler
+from pool._core.states import (
     CLEARED,
     CLOSED,
     CLOSING,
     CONNECTING,
     GRANTED,
-    IDLE,
-    IN_USE,
-    OPENING,
+    HELD,
     OVERLOADED,
     PAUSED,
     READY,
-    RELEASING,
-    REMOVED,
     TIMEOUT,
     UNKNOWN,
     VETTING,
     WAITING,
-    Claim,
-    Effects,
-    Entry,
-    Home,
 )
 
-__all__ = ["ENDPOINTS", "Books", "Caller", "Waiter", "pick"]
+__all__ = [
+    "ENDPOINTS",
+    "SELDOM",
+    "SOMEWHERE",
+    "USUALLY",
+    "Books",
+    "Caller",
+    "Step",
+    "Waiter",
+    "pick",
+]
 
-ENDPOINTS = ("a", "b")
+ENDPOINTS = ("a", "b", "c")
 CODE = (lambda: None).__code__
+
+#: Most of it happens at one of them: it takes a crowd to make trouble.
+SOMEWHERE = "aaabbc"
+USUALLY = [True, True, True, False]
+SELDOM = [True, False, False, False, False, False]
+
+#: An operation: its share, what it does, and whether it can be done now.
+Step = tuple[int, Callable[[Random], None], bool]
 
 
 class Waiter:
@@ -54,7 +67,7 @@ class Waiter:
 
 
 class Caller(Claim):
-    """One claim and where its caller is in his code."""
+    """One claim and where its caller is in his code. Few people are behind all of them."""
 
     __slots__ = ("number", "waiting")
 
@@ -67,44 +80,77 @@ class Caller(Claim):
         self.ended = 0
         self.code = CODE
         self.instruction = 0
+        self.owner = f"person {number % 3}"
+        self.stack = None
+        self.verdict = ""
         self.waiting = False
 
     def __repr__(self) -> str:
         return f"<Caller {self.number} at {self.endpoint} waiting={self.waiting} {self.entry}>"
 
 
-def pick(data: st.DataObject, some: list[Any]) -> Any:
-    """Choose one."""
-    return data.draw(st.sampled_from(some))
+def pick(dice: Random, some: list[Any]) -> Any:
+    """Choose one. By its place: what is drawn itself would be kept alive."""
+    return some[dice.randrange(len(some))]
 
 
 class Books(RuleBasedStateMachine):
-    """Who is where, and what must be true then; the operations are added by a subclass."""
+    """Who is where; what must be true then, and the operations, are added by subclasses."""
 
-    core: PoolCore
+    core: WatchedCore
     options: PoolOptions
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now = 1000.0
+        self.lag = 0.0
+        """By how much a newcomer's time is old: he reads it before he has his turn with the core."""
         self.numbers = 0
         self.callers: list[Caller] = []
         self.queues: dict[str, list[Caller]] = {endpoint: [] for endpoint in ENDPOINTS}
         self.releasing: list[Entry] = []
         self.closing: list[Entry] = []
-        self.stale: set[Entry] = set()
+        self.fillers: list[Filler] = []
+        self.checking: list[Entry] = []
+        self.leaking: list[Entry] = []
+        """Of whose leases somebody will tell, since they are held too long."""
+        self.being_told: list[Entry] = []
+        """Of whose leases somebody tells just now."""
+        self.left: list[Entry] = []
+        """Of these, the ones that were left to him who tells."""
+        self.gone: list[Entry] = []
+        """Entries that are no more, but that a frame still refers to."""
+        self.stale: WeakSet[Entry] = WeakSet()
+        self.suspects: WeakSet[Entry] = WeakSet()
+        self.vanished: set[tuple[str, int]] = set()
+        """Endpoint and id of what was garbage-collected once."""
         # Per teller, the turns he has, the innermost last: where, whether he tells anybody, what ends it.
         self.turns: dict[int, list[tuple[str, bool, Callable[[], Effects]]]] = {}
-        self.audience: dict[str, list[Any]] = {"a": [], "b": []}
+        self.audience: dict[str, list[Any]] = {endpoint: [] for endpoint in ENDPOINTS}
         self.fresh: set[str] = set()
         """Endpoints made known by somebody who has not requested anything yet."""
         self.told: dict[str, str] = {}
         self.closers: list[Waiter] = []
+        self.warmers: list[tuple[str, Waiter]] = []
         self.nobody = Waiter()
-        self.permitted: set[Caller] = set()
-        self.max_size = 0
+        self.awake = False
+        """Whether the worker has begun."""
+        self.rung = False
+        """Whether it is about to look."""
+        self.wakes = float("inf")
+        """When it looks by itself."""
 
     # -- what every call leads to --------------------------------------------------------------------
+
+    def time(self) -> float:
+        """The time for whoever holds something: he has read it since he got that."""
+        self.core.time = self.now
+        return self.now
+
+    def early(self) -> float:
+        """The time for a newcomer."""
+        self.core.time = self.now - self.lag
+        return self.core.time
 
     def apply(self, effects: Effects | None) -> None:
         """Do what the shell would do, later."""
@@ -115,12 +161,20 @@ class Books(RuleBasedStateMachine):
             assert entry.doomed, "closed without a reason"
             assert entry not in self.closing, "closed twice"
             self.closing.append(entry)
+        assert all(entry in effects.close for entry in effects.lost)
         for waiter in effects.wake:
             waiter.wake()
         for entry in effects.interrupt:
-            assert entry.state in (CONNECTING, VETTING, IN_USE, RELEASING)
+            assert entry.state in HELD | {CONNECTING}
         for endpoint in effects.shut:
             assert endpoint in ENDPOINTS
+        if effects.ring:
+            assert self.options.background_collector
+            self.awake = self.rung = True
+
+    def alert(self, entry: Entry) -> None:
+        """An entry was garbage-collected."""
+        self.rung = self.rung or self.awake
 
     def some(self, *states: str) -> list[Caller]:
         """The callers who hold an entry in one of these states, and know of it."""
@@ -135,13 +189,15 @@ class Books(RuleBasedStateMachine):
 
     def leave(self, caller: Caller, timed_out: bool = False) -> None:
         """The one path that gives back."""
-        self.apply(self.core.abandon(caller, self.now, timed_out))
+        self.apply(self.core.abandon(caller, self.time(), timed_out))
         self.callers.remove(caller)
         if caller in self.queues[caller.endpoint]:
             self.queues[caller.endpoint].remove(caller)
         assert caller.entry is None
 
-    def asked(self, caller: Caller, first: bool = False, patient: bool = True) -> None:
+    def asked(
+        self, caller: Caller, effects: Effects | None, first: bool = False, patient: bool = True
+    ) -> None:
         """Note what came of a request, or (``first``) of one of the calls that ask again."""
         verdict = caller.verdict
         queue = self.queues[caller.endpoint]
@@ -151,6 +207,8 @@ class Books(RuleBasedStateMachine):
             assert first or verdict is WAITING
             caller.waiting = True
             queue.insert(0 if first else len(queue), caller)
+            assert effects is not None
+            assert (effects.deadlock is not None) == self.is_knotted(caller)
         elif verdict is GRANTED:
             assert first or not queue, "overtook the queue"
             assert caller.entry is not None
@@ -161,14 +219,23 @@ class Books(RuleBasedStateMachine):
             assert not first or verdict not in (UNKNOWN, OVERLOADED)
             self.leave(caller, timed_out=verdict is TIMEOUT)
 
+    def is_knotted(self, caller: Caller) -> bool:
+        """Whether he waits for himself, over all the others."""
+        home = self.core._homes[caller.endpoint]
+        return (
+            caller.entry is None
+            and is_stuck(self.core, home)
+            and caller.owner in held_up_by(self.core, home)
+        )
+
     def again(self, caller: Caller, call: Callable[[bool], Effects | None], patient: bool) -> None:
         """Make one of the calls that may take the entry from the caller and ask again."""
         entry = caller.entry
         caller.waiter = self.nobody
         effects = call(patient)
-        if caller.entry is not entry:
-            self.asked(caller, first=True, patient=patient)
         self.apply(effects)
+        if caller.entry is not entry:
+            self.asked(caller, effects, first=True, patient=patient)
 
     # -- turns ---------------------------------------------------------------------------------------
 
@@ -215,136 +282,9 @@ class Books(RuleBasedStateMachine):
     def condemn(self, endpoint: str, service: Any = None) -> None:
         """Note what must not be leased any more."""
         home = self.core._homes.get(endpoint)
-        for entry in home.entries.values() if home is not None else ():
+        for entry in home.every() if home is not None else ():
             if service is None or (entry.ready and entry.service == service):
                 self.stale.add(entry)
 
-    # -- what is always true -------------------------------------------------------------------------
-
     def homes(self) -> list[Home]:
         return list(self.core._homes.values())
-
-    @invariant()
-    def the_queue_is_served_in_order(self) -> None:
-        for endpoint, queue in self.queues.items():
-            home = self.core._homes.get(endpoint)
-            left: list[Any] = list(home.queue) if home is not None else []
-            gone = queue[: len(queue) - len(left)]
-            assert queue[len(gone) :] == left, "served out of order"
-            for caller in gone:
-                assert caller.waiter.woken == 1, "left the queue, but nobody told him"
-            for caller in left:
-                assert caller.waiter.woken == 0, "woken, but still in the queue"
-                assert caller.entry is None
-            queue[:] = left
-
-    @invariant()
-    def nothing_is_free_while_somebody_waits(self) -> None:
-        for home in self.homes():
-            if home.queue:
-                assert home.state is READY
-                assert not home.idle()
-                assert not self.core._may_connect(home)
-            if home.state is not READY:
-                assert not home.idle()
-
-    @invariant()
-    def the_books_are_right(self) -> None:
-        size = 0
-        for home in self.homes():
-            size += len(home.entries)
-            states = Counter(entry.state for entry in home.entries.values())
-            assert list(home.entries) == [entry.id for entry in home.entries.values()]
-            assert all(entry.state is IDLE and not entry.doomed for entry in home.idle())
-            assert len(home.idle()) == states[IDLE]
-            opening = [entry for entry in home.entries.values() if not entry.ready]
-            assert home.connecting == len(opening) <= self.options.max_connecting
-            closing = states[CLOSING]
-            assert home.crowded == (len(home.entries) - closing > self.max_size)
-            always = self.options.reuse == "fifo" or self.options.max_uses is not None
-            assert home.special == (always or home.crowded or bool(home.queue))
-        assert self.core._size == size
-        assert size or not self.core.is_closed() or all(waiter.woken for waiter in self.closers)
-
-    @invariant()
-    def nothing_changes_untold(self) -> None:
-        for home in self.homes():
-            assert home.turns == self.turns_at(home.endpoint)
-            assert home.state is not OPENING or home.turns
-            if home.state in (OPENING, REMOVED):
-                self.told[home.endpoint] = PAUSED
-            elif self.options.paused:
-                assert home.state == self.told.get(home.endpoint, PAUSED)
-            else:
-                assert home.state is READY
-
-    @invariant()
-    def nobody_is_forgotten_or_kept_without_need(self) -> None:
-        for endpoint in ENDPOINTS:
-            home = self.core._homes.get(endpoint)
-            if home is None:
-                assert not self.turns_at(endpoint)
-                self.told.pop(endpoint, None)
-            elif not (home.added or home.turns or home.state is PAUSED or self.core.is_closed()):
-                assert home.entries or home.queue or endpoint in self.fresh
-
-    @invariant()
-    def nobody_gets_a_place_above_the_maximum(self) -> None:
-        permitted = {
-            caller
-            for caller in self.callers
-            if caller.entry is not None and caller.entry.state is CONNECTING
-        }
-        for caller in permitted - self.permitted:
-            home = self.core._homes[caller.endpoint]
-            assert len(home.entries) <= self.max_size, "a permit above max_size"
-        self.permitted = permitted
-
-    @invariant()
-    def everything_has_one_owner(self) -> None:
-        owned = [caller.entry for caller in self.callers if caller.entry is not None]
-        owned += self.releasing
-        owned += self.closing
-        free = [entry for home in self.homes() for entry in home.idle()]
-        every = [entry for home in self.homes() for entry in home.entries.values()]
-        assert Counter(map(id, owned + free)) == Counter(map(id, every))
-        for caller in self.callers:
-            if caller.entry is not None:
-                assert caller.entry.state in (CONNECTING, VETTING, IN_USE)
-        assert all(entry.state is RELEASING for entry in self.releasing)
-        assert all(entry.state is CLOSING for entry in self.closing)
-
-    @invariant()
-    def the_statistics_agree(self) -> None:
-        stats = self.core.stats(None, True)
-        every = [entry for home in self.homes() for entry in home.entries.values()]
-        states = Counter(entry.state for entry in every)
-        assert stats.total == len(every)
-        assert stats.total == stats.idle + stats.in_use + stats.connecting + stats.closing
-        assert stats.waiting == sum(len(queue) for queue in self.queues.values())
-        assert stats.acquired - stats.released == states[IN_USE]
-        assert stats.created - stats.closed == sum(entry.ready for entry in every)
-
-    def teardown(self) -> None:
-        """Everybody ends what he is at: nothing is left."""
-        if not hasattr(self, "core"):
-            return
-        self.apply(self.core.shut(None, True))
-        for teller, turns in self.turns.items():
-            while turns:
-                self.end_turn(teller)
-        while self.callers:
-            self.leave(self.callers[0])
-        steps: list[Callable[[], Effects]] = [
-            lambda: self.core.doom(self.releasing.pop()) if self.releasing else Effects(),
-            lambda: self.core.closed(self.closing.pop(), self.now) if self.closing else Effects(),
-        ]
-        while self.releasing or self.closing:
-            for step in steps:
-                self.apply(step())
-        self.the_books_are_right()
-        self.the_statistics_agree()
-        stats = self.core.stats(None, True)
-        assert (stats.total, stats.waiting) == (0, 0)
-        assert stats.acquired == stats.released
-        assert stats.created == stats.closed
