@@ -26,7 +26,7 @@ WORLDLY = {
 # The core has neither clock nor lock nor log: this is all it needs.
 PURE = {
     *("abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools"),
-    *("math", "operator", "random", "sys", "types", "typing"),
+    *("math", "operator", "random", "sys", "types", "typing", "weakref"),
 }
 # Programs, not part of the library: they may use all of it.
 PROGRAMS = {"pool.__main__", "pool._demo"}

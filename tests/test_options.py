@@ -17,23 +17,41 @@ from pool.options import PoolOptionsDict
 
 DEFAULTS: dict[str, Any] = {
     "max_size": 10,
+    "min_size": 0,
+    "total_max_size": 100,
     "max_connecting": 2,
     "max_waiting": None,
     "acquire_timeout": 30.0,
     "connect_timeout": 10.0,
     "dispose_timeout": 5.0,
-    "check_after_idle": 1.0,
+    "idle_timeout": 60.0,
+    "max_lifetime": 3600.0,
     "max_uses": None,
+    "check_after_idle": 1.0,
+    "health_check_interval": None,
     "reuse": "lifo",
+    "leak_threshold": None,
+    "background_collector": True,
+    "dispose_batch_size": 0,
     "paused": False,
 }
 
 NAN, INF = float("nan"), float("inf")
-OPTIONAL_COUNTS = {"max_size": 1, "max_waiting": 0, "max_uses": 1}
-COUNTS = {**OPTIONAL_COUNTS, "max_connecting": 1}
-MAY_BE_ZERO = ["acquire_timeout", "check_after_idle"]
-MAY_NOT_BE_ZERO = ["connect_timeout", "dispose_timeout"]
+OPTIONAL_COUNTS = {"max_size": 1, "total_max_size": 1, "max_waiting": 0, "max_uses": 1}
+COUNTS = {**OPTIONAL_COUNTS, "min_size": 0, "max_connecting": 1, "dispose_batch_size": 0}
+MAY_BE_ZERO = ["acquire_timeout", "check_after_idle", "idle_timeout"]
+MAY_NOT_BE_ZERO = [
+    "connect_timeout",
+    "dispose_timeout",
+    "max_lifetime",
+    "health_check_interval",
+    "leak_threshold",
+]
 TIMES = MAY_BE_ZERO + MAY_NOT_BE_ZERO
+FLAGS = ["background_collector", "paused"]
+
+#: What is in nobody's way.
+UNLIMITED = {"max_size": None, "total_max_size": None}
 
 
 def make(**options: Any) -> PoolOptions:
@@ -78,8 +96,8 @@ def test_only_what_was_changed_is_shown() -> None:
 @pytest.mark.parametrize(("name", "least"), COUNTS.items())
 def test_the_least_count_is_allowed(name: str, least: int) -> None:
     """As is a large one."""
-    assert getattr(make(**{name: least}), name) == least
-    assert getattr(make(**{name: 10**9}), name) == 10**9
+    for value in (least, 10**9):
+        assert getattr(make(**{**UNLIMITED, name: value}), name) == value
 
 
 @pytest.mark.parametrize(("name", "least"), COUNTS.items())
@@ -87,7 +105,7 @@ def test_less_than_the_least_count_is_an_error(name: str, least: int) -> None:
     """It names the option, the bound and the value."""
     for value in (least - 1, -100):
         with pytest.raises(ValueError, match=f"^{name} must be at least {least}, not {value}$"):
-            make(**{name: value})
+            make(**{**UNLIMITED, name: value})
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -108,12 +126,11 @@ def test_none_means_no_limit(name: str) -> None:
     assert getattr(make(**{name: None}), name) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "error"), [("max_connecting", TypeError), ("reuse", ValueError), ("paused", TypeError)]
-)
-def test_none_is_an_error_elsewhere(name: str, error: type[Exception]) -> None:
+@pytest.mark.parametrize("name", sorted(set(DEFAULTS) - {*OPTIONAL_COUNTS, *TIMES}))
+def test_none_is_an_error_elsewhere(name: str) -> None:
     """It names the option."""
-    with pytest.raises(error, match=f"^{name} must be"):
+    error = ValueError if name == "reuse" else TypeError
+    with pytest.raises(error, match=f"^{name} must be .*not None$"):
         make(**{name: None})
 
 
@@ -142,8 +159,10 @@ def test_a_time_may_not_be_zero_elsewhere(name: str, value: float) -> None:
 @pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize("value", [-1, -0.001, NAN, INF, -INF, 10**400], ids=lambda v: repr(v)[:8])
 def test_a_time_is_finite_and_not_negative(name: str, value: float) -> None:
-    """``None`` is the way to say that there is no limit."""
-    with pytest.raises(ValueError, match=f"^{name} must be finite and"):
+    """``None`` is the way to say that there is no limit. The error names option, bound and value."""
+    bound = "not negative" if name in MAY_BE_ZERO else "more than 0"
+    text = f"{name} must be finite and {bound} (seconds), not {value!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         make(**{name: value})
 
 
@@ -162,11 +181,58 @@ def test_reuse_is_one_of_two_words(value: Any) -> None:
         make(reuse=value)
 
 
-@pytest.mark.parametrize("value", [0, 1, "", "yes", []], ids=repr)
-def test_a_flag_is_a_real_bool(value: Any) -> None:
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("value", [0, 1, "", "yes", [], NAN], ids=repr)
+def test_a_flag_is_a_real_bool(name: str, value: Any) -> None:
     """No number and no text will do."""
-    with pytest.raises(TypeError, match=r"^paused must be True or False, not "):
-        make(paused=value)
+    text = f"{name} must be True or False, not {value!r}"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        make(**{name: value})
+
+
+def test_every_option_is_of_a_kind() -> None:
+    """So that what is said above of the kinds is said of all."""
+    assert sorted([*COUNTS, *TIMES, *FLAGS, "reuse"]) == sorted(DEFAULTS)
+
+
+ORDER = [("min_size", "max_size"), ("min_size", "total_max_size"), ("max_size", "total_max_size")]
+
+
+@pytest.mark.parametrize(("less", "more"), ORDER)
+def test_sizes_are_in_order(less: str, more: str) -> None:
+    """The error names both, the value and the bound; equal ones are in order, and no limit is."""
+    options = {**UNLIMITED, more: 3}
+    assert getattr(make(**{**options, less: 3}), less) == 3
+    text = f"{less} must not be more than {more}, which is 3, but is 4"
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        make(**{**options, less: 4})
+    assert getattr(make(**{**UNLIMITED, less: 4, "min_size": 4}), less) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"max_size": 101},
+            "max_size must not be more than total_max_size, which is 100, but is 101",
+        ),
+        (
+            {"total_max_size": 9},
+            "max_size must not be more than total_max_size, which is 9, but is 10",
+        ),
+        ({"min_size": 11}, "min_size must not be more than max_size, which is 10, but is 11"),
+    ],
+)
+def test_a_size_is_compared_with_the_defaults_too(options: dict[str, Any], text: str) -> None:
+    """Rather than change silently what was not named."""
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        make(**options)
+
+
+def test_an_endpoint_may_be_unlimited_in_a_limited_pool() -> None:
+    """Then the total is its limit."""
+    options = make(max_size=None, total_max_size=5)
+    assert (options.max_size, options.total_max_size) == (None, 5)
 
 
 # -- one list of options ----------------------------------------------------------------------------

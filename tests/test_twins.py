@@ -22,13 +22,23 @@ from pool import PoolOptions, monitoring
 from pool._core.pool import PoolCore
 from pool._runtime import aio as aio_runtime
 from pool._runtime import sync as sync_runtime
+from pool._runtime.sync_guard import Guard
 from pool.monitoring import ConnectionPoolListener
 
 WORLDS = [pool.aio, pool.sync]
 
 #: What the contract says is awaited in the async world.
 AWAITED = {
-    "ConnectionPool": {"acquire", "add", "clear", "close", "ready", "remove"},
+    "ConnectionPool": {
+        "acquire",
+        "add",
+        "clear",
+        "close",
+        "maintain",
+        "ready",
+        "remove",
+        "warm_up",
+    },
     "Lease": {"discard", "release"},
     "ConnectionManager": {
         "check_aliveness",
@@ -128,7 +138,7 @@ def plain(name: str) -> set[str]:
             "stats",
         },
         "Lease": {"connection", "endpoint", "id"},
-        "ConnectionManager": {"can_reuse", "interrupt", "service_id"},
+        "ConnectionManager": {"after_fork", "can_reuse", "interrupt", "service_id"},
     }[name]
 
 
@@ -169,7 +179,7 @@ def methods(owner: type) -> dict[str, Callable[..., Any]]:
 
 def test_the_guard_has_the_methods_of_the_core() -> None:
     """Exactly those, with the same signatures, types included."""
-    core, guard = methods(PoolCore), methods(sync_runtime.Guard)
+    core, guard = methods(PoolCore), methods(Guard)
     assert set(core) == set(guard)
     for name, method in core.items():
         assert inspect.signature(method) == inspect.signature(guard[name]), name
@@ -194,7 +204,7 @@ class Listening:
 def test_the_guard_hands_on_under_its_lock(name: str) -> None:
     """Every argument in its place, the answer as it is, the lock held meanwhile and free afterwards."""
     core: Any = Listening()
-    guard = core.guard = sync_runtime.Guard(core)
+    guard = core.guard = Guard(core)
     parameters = list(inspect.signature(methods(PoolCore)[name]).parameters)[1:]
     args = tuple(f"<{each}>" for each in parameters)
     assert getattr(guard, name)(*args) == f"answer of {name}"
@@ -206,7 +216,7 @@ def test_the_guard_hands_on_under_its_lock(name: str) -> None:
 def test_the_guard_has_the_defaults_of_the_core(name: str) -> None:
     """What is left out is handed on as the core would have it."""
     core: Any = Listening()
-    guard = core.guard = sync_runtime.Guard(core)
+    guard = core.guard = Guard(core)
     signature = inspect.signature(methods(PoolCore)[name])
     parameters = list(signature.parameters.values())[1:]
     given = [each for each in parameters if each.default is inspect.Parameter.empty]
@@ -217,7 +227,7 @@ def test_the_guard_has_the_defaults_of_the_core(name: str) -> None:
 
 def test_the_async_world_needs_no_guard() -> None:
     """On one event loop, code between two awaits is atomic."""
-    core = PoolCore(PoolOptions(), 1.0, aio_runtime.Waiter)
+    core = PoolCore(PoolOptions(), 1.0, aio_runtime.Waiter, lambda: 0.5, lambda entry: None)
     assert aio_runtime.guard(core) is core
 
 

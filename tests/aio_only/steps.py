@@ -16,8 +16,12 @@ __all__ = [
     "AS_IT_IS_SERVED",
     "AT_ONCE",
     "BRIEF",
+    "SOON",
+    "TIME_FLIES",
     "Conn",
     "HookError",
+    "Hooked",
+    "Quit",
     "Stepped",
     "Stepping",
     "World",
@@ -33,9 +37,14 @@ T = TypeVar("T")
 #: for is there already, but it does not know yet.
 AT_ONCE = "at once"
 AS_IT_IS_SERVED = "as it is served"
+#: No cancel: time flies when the call is suspended.
+TIME_FLIES = "time flies"
 
 #: A time (seconds) that must run out.
 BRIEF = 0.005
+
+#: A time (seconds) that is over when time has flown; what takes ``PATIENCE`` is not.
+SOON = 5.0
 
 
 async def turn() -> None:
@@ -60,13 +69,14 @@ async def ended(
 
 
 class Stepped(Generic[T]):
-    """Awaits a call, counts its suspensions, and cancels the task that awaits it at the chosen ones."""
+    """Awaits a call, counts its suspensions, and strikes the task that awaits it at the chosen ones."""
 
     def __init__(self, call: Coroutine[Any, Any, T], at: set[int], moment: str) -> None:
         self._call = call
         self._at = at
         self._moment = moment
         self.steps = 0
+        self.strikes = 0
         self.cancels = 0
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -90,6 +100,10 @@ class Stepped(Generic[T]):
     def _strike(self, waits_for: "asyncio.Future[Any] | None") -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.strikes += 1
+        if self._moment == TIME_FLIES:
+            leap(1.1 * SOON)
+            return
         self.cancels += 1
         if self._moment == AT_ONCE:
             task.cancel()
@@ -117,6 +131,18 @@ class HookError(Exception):
     """What a hook raises that is told to fail."""
 
 
+class Quit(BaseException):
+    """Somebody wants to be gone, wherever he is."""
+
+
+#: What a hook raises, by its outcome.
+_RAISED: dict[str, type[BaseException]] = {
+    "error": HookError,
+    "stray": asyncio.CancelledError,
+    "quit": Quit,
+}
+
+
 class Conn:
     """One connection, that only one may work with at a time."""
 
@@ -138,9 +164,10 @@ class Conn:
 class Stepping(ConnectionManager[Any, Conn]):
     """Suspends in each hook several times, does there what ``outcomes`` says, and notes every fault.
 
-    An outcome is ``"ok"``, ``"error"``, ``"slow"`` (many suspensions) or ``"never"`` (until it is cut), by
-    the hook's name. Only the ``victim`` meets it, but in a dispose, which is nobody's, everybody. Nothing
-    is asserted in here, as the pool might contain it: ``faults`` must stay empty.
+    An outcome is ``"ok"``, ``"error"``, ``"slow"`` (many suspensions), ``"never"`` (until it is cut),
+    ``"stray"`` (a cancellation that nobody asked for) or ``"quit"``, by the hook's name. Only the ``victim``
+    meets it, but in a dispose, which is nobody's, everybody. Nothing is asserted in here, as the pool might
+    contain it: ``faults`` must stay empty.
     """
 
     def __init__(self) -> None:
@@ -156,22 +183,27 @@ class Stepping(ConnectionManager[Any, Conn]):
         self.creating: Counter[Any] = Counter()
         self.live: Counter[Any] = Counter()
         self.most_creating = self.most_live = 0
+        self.most_of_all = 0
+        """The most that there ever were, at all endpoints together."""
         self.reusable = False
+
+    def meets(self, hook: str) -> bool:
+        """Return whether the task that asks meets the outcome of a hook."""
+        return hook == "dispose" or asyncio.current_task() is self.victim
 
     async def act(self, hook: str, conn: Conn | None = None) -> None:
         """Take part in ``hook`` as it is told to."""
         if conn is not None:
             self.enter(conn, hook)
         self.begun.append(hook)
-        meets_it = hook == "dispose" or asyncio.current_task() is self.victim
-        outcome = self.outcomes.get(hook, "ok") if meets_it else "ok"
+        outcome = self.outcomes.get(hook, "ok") if self.meets(hook) else "ok"
         try:
             for _ in range(12 if outcome == "slow" else 2):
                 await turn()
             if outcome == "never":
                 await asyncio.get_running_loop().create_future()
-            if outcome == "error":
-                raise HookError(hook)
+            if outcome in _RAISED:
+                raise _RAISED[outcome](hook)
             if self.inside is not None:
                 await self.inside(hook, conn)
         except BaseException as error:
@@ -208,6 +240,7 @@ class Stepping(ConnectionManager[Any, Conn]):
         self.opened.append(conn)
         self.live[endpoint] += 1
         self.most_live = max(self.most_live, self.live[endpoint])
+        self.most_of_all = max(self.most_of_all, self.live.total())
         return conn
 
     async def dispose(self, endpoint: Any, conn: Conn, timeout: float | None) -> None:
@@ -243,27 +276,32 @@ class World:
 
     Parameters:
         hooked: whether every hook is overridden.
+        manager: another one than those.
         options: the pool's.
     """
 
-    def __init__(self, *, hooked: bool = True, **options: Any) -> None:
-        self.manager = Hooked() if hooked else Stepping()
+    def __init__(
+        self, *, hooked: bool = True, manager: Stepping | None = None, **options: Any
+    ) -> None:
+        self.manager = manager or (Hooked() if hooked else Stepping())
         self.events: list[Any] = []
         listener = monitoring.on(self.events.append)
         options = {"max_size": 1, "check_after_idle": 0, **options}
         self.pool: ConnectionPool[Any, Conn] = ConnectionPool(
             self.manager, event_listeners=[listener], **options
         )
+        self.bounds = self.pool.options
+        """With the sizes that were never exceeded: who makes them larger must say so here."""
         self.others: list[asyncio.Task[Any]] = []
         self.leases: list[Any] = []
 
-    async def acquire(self, timeout: float = PATIENCE) -> None:
+    async def acquire(self, timeout: float = PATIENCE, *, endpoint: str = "e") -> None:
         """Acquire a lease and keep it in ``leases``."""
-        self.leases.append(await self.pool.acquire("e", timeout=timeout))
+        self.leases.append(await self.pool.acquire(endpoint, timeout=timeout))
 
-    async def use(self, timeout: float = PATIENCE) -> None:
+    async def use(self, timeout: float = PATIENCE, *, endpoint: str = "e") -> None:
         """Hold a connection for a while."""
-        async with self.pool.connection("e", timeout=timeout) as conn:
+        async with self.pool.connection(endpoint, timeout=timeout) as conn:
             self.manager.enter(conn, "body")
             try:
                 await turn()
@@ -273,13 +311,13 @@ class World:
             finally:
                 self.manager.leave(conn, "body")
 
-    async def idle(self, count: int = 1) -> list[Conn]:
+    async def idle(self, count: int = 1, endpoint: str = "e") -> list[Conn]:
         """Leave ``count`` connections idle."""
-        leases = [await self.pool.acquire("e") for _ in range(count)]
+        leases = [await self.pool.acquire(endpoint) for _ in range(count)]
         conns = [lease.connection for lease in leases]
         for lease in leases:
             await lease.release()
-        assert self.pool.stats().idle == count
+        assert self.pool.stats(endpoint).idle == count
         return conns
 
     def also(self, call: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -304,6 +342,9 @@ class World:
             self.others.append(asyncio.ensure_future(self.leases.pop().release()))
         return all(task.done() for task in self.others)
 
+    async def rest(self) -> None:
+        """Wait until the pool has done what it does by itself: nothing."""
+
     async def settle(self, *, open_still: bool = True) -> None:
         """Let everybody end, and assert that nothing is lost.
 
@@ -318,6 +359,7 @@ class World:
         if open_still:
             assert self.pool.stats().waiting == 0, self.pool
             await self.use()
+            await self.rest()
             # A closing takes its time; every other count is back at once.
             stats = self.pool.stats()
             assert (stats.in_use, stats.connecting, stats.waiting) == (0, 0, 0), stats
@@ -330,6 +372,7 @@ class World:
         manager, options = self.manager, self.pool.options
         assert not manager.faults, manager.faults
         assert [conn.disposals for conn in manager.opened] == [1] * len(manager.opened)
-        assert manager.most_live <= (options.max_size or manager.most_live)
+        assert manager.most_live <= (self.bounds.max_size or manager.most_live)
+        assert manager.most_of_all <= (self.bounds.total_max_size or manager.most_of_all)
         assert manager.most_creating <= options.max_connecting
         assert_well_formed(self.events)

@@ -13,13 +13,15 @@ _LIVES: dict[Any, set[str | None]] = {
     monitoring.ConnectionCreatedEvent: {None},
     monitoring.ConnectionReadyEvent: {"created"},
     monitoring.ConnectionCheckedOutEvent: {"ready", "in"},
-    monitoring.ConnectionCheckedInEvent: {"out"},
+    monitoring.ConnectionLeakedEvent: {"out"},
+    monitoring.ConnectionCheckedInEvent: {"out", "leaked"},
     monitoring.ConnectionClosedEvent: {"created", "ready", "in"},
 }
 _NAMES: dict[Any, str | None] = {
     monitoring.ConnectionCreatedEvent: "created",
     monitoring.ConnectionReadyEvent: "ready",
     monitoring.ConnectionCheckedOutEvent: "out",
+    monitoring.ConnectionLeakedEvent: "leaked",
     monitoring.ConnectionCheckedInEvent: "in",
     monitoring.ConnectionClosedEvent: None,
 }
@@ -27,6 +29,8 @@ _NAMES: dict[Any, str | None] = {
 
 def assert_well_formed(events: Sequence[Any], *, ended: bool = True) -> None:
     """Each connection is created, ready, out and in by turns, and closed once; each check-out has one end.
+
+    While it is out, it may leak, once.
 
     Parameters:
         events: all events of one pool, in the order in which they were told.

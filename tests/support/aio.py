@@ -6,12 +6,15 @@ from typing import Any, Generic, TypeVar
 
 from pool._runtime import aio as runtime
 
-__all__ = ["Gate", "Running", "call_soon", "runtime", "until"]
+__all__ = ["THREADS", "Gate", "Running", "begun", "call_soon", "me", "runtime", "until"]
 
 T = TypeVar("T")
 
 #: How long (seconds) anything may take before a test fails rather than hangs.
 PATIENCE = 10.0
+
+#: How many threads a pool that is used has: its worker is a timer and tasks.
+THREADS = 0
 
 
 class Running(Generic[T]):
@@ -19,6 +22,11 @@ class Running(Generic[T]):
 
     def __init__(self, task: "asyncio.Task[T]") -> None:
         self._task = task
+
+    @property
+    def who(self) -> str:
+        """What a pool calls the one who makes the call."""
+        return f"task {self._task.get_name()!r}"
 
     def done(self) -> bool:
         """Return whether it has ended."""
@@ -34,6 +42,19 @@ class Running(Generic[T]):
 async def call_soon(function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> Running[T]:
     """Start a call in the background. To see it get somewhere, use ``until``."""
     return Running(asyncio.ensure_future(function(*args)))
+
+
+def me() -> str:
+    """Return what a pool calls the one who asks."""
+    task = asyncio.current_task()
+    assert task is not None
+    return f"task {task.get_name()!r}"
+
+
+def begun(worker: runtime.Worker[Any]) -> bool:
+    """Return whether a pool's worker has begun, and has not ended."""
+    timer = worker._timer
+    return worker._working or (timer is not None and not timer.cancelled())
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -7,12 +7,15 @@ from typing import Any, Generic, TypeVar
 
 from pool._runtime import sync as runtime
 
-__all__ = ["Gate", "Running", "call_soon", "runtime", "until"]
+__all__ = ["THREADS", "Gate", "Running", "begun", "call_soon", "me", "runtime", "until"]
 
 T = TypeVar("T")
 
 #: How long (seconds) anything may take before a test fails rather than hangs.
 PATIENCE = 10.0
+
+#: How many threads a pool that is used has: its worker.
+THREADS = 1
 
 
 class Running(Generic[T]):
@@ -28,6 +31,11 @@ class Running(Generic[T]):
             self._outcome = (function(*args),)
         except BaseException as error:
             self._outcome = error
+
+    @property
+    def who(self) -> str:
+        """What a pool calls the one who makes the call."""
+        return f"thread {self._thread.name!r}"
 
     def done(self) -> bool:
         """Return whether it has ended."""
@@ -46,6 +54,16 @@ class Running(Generic[T]):
 def call_soon(function: Callable[..., T], *args: Any) -> Running[T]:
     """Start a call in the background. To see it get somewhere, use ``until``."""
     return Running(function, args)
+
+
+def me() -> str:
+    """Return what a pool calls the one who asks."""
+    return f"thread {threading.current_thread().name!r}"
+
+
+def begun(worker: runtime.Worker[Any]) -> bool:
+    """Return whether a pool's worker has begun, and has not ended."""
+    return worker._thread is not None
 
 
 def until(condition: Callable[[], object]) -> None:

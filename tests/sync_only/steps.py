@@ -83,6 +83,8 @@ class Stepping(ConnectionManager[Any, Conn]):
         self.creating: Counter[Any] = Counter()
         self.live: Counter[Any] = Counter()
         self.most_creating = self.most_live = 0
+        self.most_of_all = 0
+        """The most that there ever were, at all endpoints together."""
         self.reusable = False
 
     def act(self, hook: str, conn: Conn | None = None) -> None:
@@ -132,6 +134,7 @@ class Stepping(ConnectionManager[Any, Conn]):
             self.opened.append(conn)
             self.live[endpoint] += 1
             self.most_live = max(self.most_live, self.live[endpoint])
+            self.most_of_all = max(self.most_of_all, self.live.total())
         return conn
 
     def dispose(self, endpoint: Any, conn: Conn, timeout: float | None) -> None:
@@ -169,11 +172,14 @@ class World:
 
     Parameters:
         hooked: whether every hook is overridden.
+        manager: another one than those.
         options: the pool's.
     """
 
-    def __init__(self, *, hooked: bool = True, **options: Any) -> None:
-        self.manager = Hooked() if hooked else Stepping()
+    def __init__(
+        self, *, hooked: bool = True, manager: Stepping | None = None, **options: Any
+    ) -> None:
+        self.manager = manager or (Hooked() if hooked else Stepping())
         self.events: list[Any] = []
         # After each event was written down, telling it to somebody else is a step too.
         step = monitoring.on(lambda event: self.manager.strike.step())
@@ -182,18 +188,19 @@ class World:
         self.pool: ConnectionPool[Any, Conn] = ConnectionPool(
             self.manager, event_listeners=listeners, **options
         )
-        self.max_size = self.pool.options.max_size
+        self.bounds = self.pool.options
+        """With the sizes that were never exceeded: who makes them larger must say so here."""
         self.others: list[Running[Any]] = []
         self.leases: list[Any] = []
         self.over = False
 
-    def acquire(self, timeout: float = PATIENCE) -> None:
+    def acquire(self, timeout: float = PATIENCE, *, endpoint: str = "e") -> None:
         """Acquire a lease and keep it in ``leases``."""
-        self.leases.append(self.pool.acquire("e", timeout=timeout))
+        self.leases.append(self.pool.acquire(endpoint, timeout=timeout))
 
-    def use(self, timeout: float = PATIENCE) -> None:
+    def use(self, timeout: float = PATIENCE, *, endpoint: str = "e") -> None:
         """Hold a connection for a while."""
-        with self.pool.connection("e", timeout=timeout) as conn:
+        with self.pool.connection(endpoint, timeout=timeout) as conn:
             self.manager.enter(conn, "body")
             try:
                 self.manager.strike.step()
@@ -225,6 +232,9 @@ class World:
 
         return later
 
+    def rest(self) -> None:
+        """Wait until the pool has done what it does by itself: nothing."""
+
     def settle(self, *, open_still: bool = True) -> None:
         """Let everybody end, and assert that nothing is lost.
 
@@ -239,6 +249,7 @@ class World:
             other.result()
         if open_still:
             self.use()
+            self.rest()
             stats = self.pool.stats()
             assert stats.total == stats.idle, stats
             assert stats.waiting == 0, stats
@@ -250,7 +261,8 @@ class World:
         manager, options = self.manager, self.pool.options
         assert not manager.faults, manager.faults
         assert [conn.disposals for conn in manager.opened] == [1] * len(manager.opened)
-        assert manager.most_live <= (self.max_size or manager.most_live)
+        assert manager.most_live <= (self.bounds.max_size or manager.most_live)
+        assert manager.most_of_all <= (self.bounds.total_max_size or manager.most_of_all)
         assert manager.most_creating <= options.max_connecting
         assert_well_formed(self.events)
 

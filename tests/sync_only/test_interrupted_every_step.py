@@ -6,21 +6,17 @@ in the queue, and whatever listeners do. Who holds the place there and who gives
 interrupt does end it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
+from contextlib import suppress
+from typing import Any
 
 import pytest
-from sync_only.steps import HookError, Strike, World
+from sync_only.steps import HookError, World
+from sync_only.strikes import Call, Scenario, interrupt_everywhere
 
 from pool import PoolClearedError, PoolClosedError
-from pool._runtime.sync import Waiter
 from support.sync import until
 
 pytestmark = pytest.mark.concurrency
-
-Call = Callable[[], object]
-Scenario = Callable[[], tuple[World, Call]]
 
 
 class DirtyError(Exception):
@@ -169,7 +165,7 @@ def clear_that_pauses() -> tuple[World, Call]:
     return world, world.pool.clear
 
 
-def with_a_caller_who_is_refused(error: type[Exception], **options: bool) -> World:
+def with_a_caller_who_is_refused(error: type[Exception], **options: Any) -> World:
     """One in use and one who waits for it; elsewhere one that is idle."""
     world = World(**options)
     world.pool.ready("e")
@@ -212,54 +208,6 @@ CLOSED: tuple[Scenario, ...] = (
     close_while_callers_wait,
     clear_that_pauses,
 )
-
-
-@contextmanager
-def interruptible_waits(strike: Strike, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make the beginning and the end of each wait a step."""
-    wait = Waiter.wait
-
-    def stepped(self: Waiter, seconds: float | None) -> bool:
-        strike.step()
-        woken = wait(self, seconds)
-        strike.step()
-        return woken
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Waiter, "wait", stepped)
-        yield
-
-
-def interrupt(
-    scenario: Scenario, at: set[int], monkeypatch: pytest.MonkeyPatch, *, open_still: bool
-) -> bool:
-    """Run once, interrupt at the chosen steps, assert that all is well; return whether any was met."""
-    world, call = scenario()
-    strike = world.manager.strike
-    if open_still:
-        # One who waits behind the victim, if it has come so far.
-        world.also(world.when(lambda: strike.steps, world.use))
-    strike.arm(at)
-    interrupted = False
-    with interruptible_waits(strike, monkeypatch):
-        try:
-            call()
-        except KeyboardInterrupt:
-            interrupted = True
-    assert interrupted == bool(strike.count), "the interrupt was swallowed"
-    world.settle(open_still=open_still)
-    return interrupted
-
-
-def interrupt_everywhere(
-    scenario: Scenario, times: int, monkeypatch: pytest.MonkeyPatch, *, open_still: bool
-) -> None:
-    """Interrupt at every step in turn, ``times`` at successive steps."""
-    for step in count():
-        at = set(range(step, step + times))
-        if not interrupt(scenario, at, monkeypatch, open_still=open_still):
-            break
-    assert step > 0, "there was nothing to interrupt"
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])

@@ -11,7 +11,7 @@ from support.aio import Gate, Running, call_soon, runtime, until
 
 from .fakes import Connection
 
-__all__ = ["Caller", "connecting", "line", "queued", "queued_late", "settled"]
+__all__ = ["Caller", "Nested", "connecting", "line", "nested", "queued", "queued_late", "settled"]
 
 
 class Caller:
@@ -52,6 +52,66 @@ class Caller:
             return lease.connection
         finally:
             await lease.release()
+
+
+class Nested:
+    """Takes one lease more whenever the test says so, and gives them back when it has all.
+
+    Parameters:
+        pool: where from.
+        endpoints: of its leases, in order.
+        timeout: for the last one.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool[Any, Any], endpoints: str, timeout: float | None = 10.0
+    ) -> None:
+        self.pool = pool
+        self.endpoints = endpoints
+        self.timeout = timeout
+        self.gates = [Gate() for _ in endpoints]
+        self.opened = 0
+        self.leases: list[Any] = []
+
+    async def call(self) -> int:
+        """Return how many it had."""
+        try:
+            for gate, endpoint in zip(self.gates, self.endpoints, strict=True):
+                await gate.wait()
+                timeout = self.timeout if gate is self.gates[-1] else 10.0
+                self.leases.append(await self.pool.acquire(endpoint, timeout))
+            return len(self.leases)
+        finally:
+            for lease in self.leases:
+                await lease.release()
+
+    def go_on(self) -> None:
+        """Let it take its next lease."""
+        self.gates[self.opened].open()
+        self.opened += 1
+
+    async def take(self) -> None:
+        """Let it take its next lease, and see that it has it."""
+        self.go_on()
+        await until(lambda: len(self.leases) == self.opened)
+
+    async def block(self) -> None:
+        """Let it take its next lease, and see that it waits for it."""
+        place = self.pool.stats().waiting + 1
+        self.go_on()
+        await until(lambda: self.pool.stats().waiting == place)
+
+
+async def nested(
+    pool: ConnectionPool[Any, Any], endpoints: list[str]
+) -> tuple[list[Nested], list[Running[Any]]]:
+    """Callers who have all of their leases but the last."""
+    callers = [Nested(pool, each) for each in endpoints]
+    calls = [await call_soon(caller.call) for caller in callers]
+    for caller in callers:
+        for _ in caller.endpoints[:-1]:
+            await caller.take()
+    return callers, calls
 
 
 async def queued(

@@ -6,10 +6,22 @@ from typing import Any
 import pytest
 
 from pool import monitoring
+from pool._async.upkeep import keep
 from pool.aio import ConnectionManager, ConnectionPool
-from support.aio import Gate
+from support.aio import Gate, until
 
-__all__ = ["Connection", "FakeClock", "Hooked", "Manager", "Recorder", "assert_empty", "held"]
+__all__ = [
+    "Chance",
+    "Connection",
+    "FakeClock",
+    "Hooked",
+    "Keeper",
+    "Manager",
+    "Recorder",
+    "assert_empty",
+    "held",
+    "stocked",
+]
 
 
 class Connection:
@@ -164,17 +176,77 @@ class FakeClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        for module in ("acquire", "engine", "lease", "pool", "release"):
+        for module in ("acquire", "connect", "engine", "lease", "pool", "release", "upkeep"):
             monkeypatch.setattr(f"pool._async.{module}.clock", self)
 
     def __call__(self) -> float:
         return self.now
 
 
+class Chance:
+    """What pools made from now on draw when they draw lots: from 0 to 1."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, drawn: float = 0.0) -> None:
+        self.drawn = drawn
+        monkeypatch.setattr("pool._async.engine.random", self)
+
+    def __call__(self) -> float:
+        return self.drawn
+
+
+class Keeper:
+    """Has pools made from now on kept: by their worker, or by hand.
+
+    Parameters:
+        monkeypatch: undoes it.
+        worker: for the option ``background_collector``.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, worker: bool = True) -> None:
+        self.worker = worker
+        self.looks = 0
+        """How often the worker has begun to look what is due."""
+        self.naps: list[float | None] = []
+        """The seconds for which it went to sleep then; ``None`` for ever."""
+
+        async def counted(engine: Any, late: float) -> float | None:
+            self.looks += 1
+            seconds = await keep(engine, late)
+            self.naps.append(seconds)
+            return seconds
+
+        monkeypatch.setattr("pool._async.pool.keep", counted)
+
+    async def look(self, pool: ConnectionPool[Any, Connection]) -> None:
+        """Have the worker look what is due now, and see it asleep."""
+        seen = self.looks
+        pool._engine.worker.ring()
+        await until(lambda: self.looks > seen and len(self.naps) == self.looks)
+
+    async def tend(self, pool: ConnectionPool[Any, Connection]) -> None:
+        """Have done what is due now, and see it done."""
+        if self.worker:
+            await self.look(pool)
+        else:
+            await pool.maintain()
+        await until(lambda: pool.stats().closing == pool.stats().connecting == 0)
+
+
 async def held(pool: ConnectionPool[Any, Connection], endpoint: Any = "e") -> Connection:
     """Acquire and release once; return the connection that is idle now."""
     async with pool.connection(endpoint) as connection:
         return connection
+
+
+async def stocked(
+    pool: ConnectionPool[Any, Connection], number: int, endpoint: Any = "e"
+) -> list[Connection]:
+    """Leave so many idle; return them in the order in which they came back."""
+    leases = [await pool.acquire(endpoint) for _ in range(number)]
+    connections = [lease.connection for lease in leases]
+    for lease in leases:
+        await lease.release()
+    return connections
 
 
 def assert_empty(pool: ConnectionPool[Any, Connection], manager: Manager) -> None:

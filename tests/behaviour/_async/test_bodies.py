@@ -131,13 +131,14 @@ async def test_the_next_in_the_queue_does_not_get_a_dirty_connection() -> None:
 )
 async def test_the_manager_is_asked_about_every_error(error: BaseException) -> None:
     """It gets the connection and the very error, whatever its kind, and may keep the connection."""
-    manager, asked = Hooked(), list[Any]()
+    asked = list[Any]()
 
-    def can_reuse(conn: Connection, error: BaseException) -> bool:
-        asked.append((conn.number, error))
-        return True
+    class Asked(Manager):
+        def can_reuse(self, endpoint: Any, conn: Connection, error: BaseException) -> bool:
+            asked.append((conn.number, error))
+            return True
 
-    manager.on["can_reuse"] = can_reuse
+    manager = Asked()
     async with ConnectionPool(manager) as pool:
         await leave_by(pool, error)
         assert asked == [(1, error)]

@@ -50,6 +50,7 @@ async def test_a_connection_is_checked_if_it_was_idle_for_longer(
 ) -> None:
     """One second by default; 0 means always, ``None`` never."""
     clock, manager = FakeClock(monkeypatch), Hooked()
+    options = {"idle_timeout": None, "max_lifetime": None, **options}
     async with ConnectionPool(manager, **options) as pool:
         first = await held(pool)
         clock.now += idle

@@ -1,5 +1,6 @@
 """Making a pool, its options at work, and arguments that make no sense."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from pool import PoolOptions
 from pool.aio import ConnectionPool
+from support.aio import THREADS, until
 
 from .callers import Caller, queued, queued_late
 from .fakes import Connection, Manager, Recorder, assert_empty, held
@@ -41,9 +43,9 @@ def made_outside(manager: Manager) -> ConnectionPool[Any, Connection]:
 
 def test_making_a_pool_starts_nothing() -> None:
     """No thread and no connection; it needs nothing that runs."""
-    manager, threads = Manager(), threading.active_count()
-    pool = ConnectionPool(manager, event_listeners=[Recorder().listener], name="main", paused=True)
-    assert threading.active_count() == threads
+    manager, before = Manager(), threading.enumerate()
+    pool = ConnectionPool(manager, event_listeners=[Recorder().listener], name="main", min_size=1)
+    assert set(threading.enumerate()) <= set(before)
     assert manager.started == 0
     assert pool.get_size() == 0
 
@@ -57,14 +59,17 @@ async def test_a_pool_made_anywhere_works(
     assert_empty(pool, manager)
 
 
-async def test_using_a_pool_starts_no_thread() -> None:
-    """Callers do the work themselves."""
-    manager, threads = Manager(), threading.active_count()
-    async with ConnectionPool(manager) as pool:
-        async with pool.connection("e"):
-            assert threading.active_count() == threads
-        await (await pool.acquire("e")).discard()
-        assert threading.active_count() == threads
+async def test_a_pool_has_one_worker_for_all_its_endpoints() -> None:
+    """Where that is a thread it is a daemon, which does not keep the interpreter alive."""
+    manager, before = Manager(), threading.enumerate()
+    async with ConnectionPool(manager, min_size=1) as pool:
+        for endpoint in range(20):
+            await held(pool, endpoint)
+            await (await pool.acquire(endpoint)).discard()
+            threads = set(threading.enumerate()).difference(before)
+            assert len(threads) == THREADS
+            assert all(thread.daemon for thread in threads)
+    await until(lambda: pool.get_size() == 0)
     assert_empty(pool, manager)
 
 
@@ -102,10 +107,52 @@ def test_an_unknown_option_is_an_error(name: str) -> None:
         ConnectionPool(Manager(), **options)
 
 
-def test_a_bad_option_is_an_error_at_once() -> None:
-    """It names the option, the bound and the value."""
-    with pytest.raises(ValueError, match="max_size must be at least 1, not 0"):
-        ConnectionPool(Manager(), max_size=0)
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"max_size": 0}, ValueError, "max_size must be at least 1, not 0"),
+        ({"max_size": True}, TypeError, "max_size must be a whole number or None, not True"),
+        ({"min_size": -1}, ValueError, "min_size must be at least 0, not -1"),
+        ({"max_connecting": 0}, ValueError, "max_connecting must be at least 1, not 0"),
+        (
+            {"min_size": 11},
+            ValueError,
+            "min_size must not be more than max_size, which is 10, but is 11",
+        ),
+        (
+            {"max_size": 11, "total_max_size": 10},
+            ValueError,
+            "max_size must not be more than total_max_size, which is 10, but is 11",
+        ),
+        (
+            {"idle_timeout": float("nan")},
+            ValueError,
+            "idle_timeout must be finite and not negative (seconds), not nan",
+        ),
+        (
+            {"max_lifetime": float("inf")},
+            ValueError,
+            "max_lifetime must be finite and more than 0 (seconds), not inf",
+        ),
+        (
+            {"acquire_timeout": "5"},
+            TypeError,
+            "acquire_timeout must be a number of seconds or None, not '5'",
+        ),
+        ({"reuse": "random"}, ValueError, "reuse must be 'lifo' or 'fifo', not 'random'"),
+        (
+            {"background_collector": 1},
+            TypeError,
+            "background_collector must be True or False, not 1",
+        ),
+    ],
+)
+def test_a_bad_option_is_an_error_at_once(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    """It names the option, the bound and the value. ``PoolOptions`` is tested with all of them."""
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        ConnectionPool(Manager(), **options)
 
 
 def test_options_are_given_by_name() -> None:
@@ -121,8 +168,11 @@ def test_options_are_given_by_name() -> None:
     ids=repr,
 )
 def test_listeners_are_a_sequence_of_listeners(value: Any) -> None:
-    """Anything else is an error that says so: a listener alone, say, or ``None``."""
-    with pytest.raises(TypeError, match="listener"):
+    """Anything else is an error that shows it: a listener alone, say, or ``None``."""
+    wrong = value[0] if isinstance(value, list) else value
+    with pytest.raises(
+        TypeError, match=rf"^event_listeners.* must be .*: {re.escape(repr(wrong))}$"
+    ):
         ConnectionPool(Manager(), event_listeners=value)
 
 
@@ -176,6 +226,7 @@ CALLS: dict[str, Callable[[ConnectionPool[Any, Connection], Any], Any]] = {
     "ready": lambda pool, endpoint: pool.ready(endpoint),
     "clear": lambda pool, endpoint: pool.clear(endpoint),
     "remove": lambda pool, endpoint: pool.remove(endpoint),
+    "warm_up": lambda pool, endpoint: pool.warm_up(endpoint),
 }
 
 

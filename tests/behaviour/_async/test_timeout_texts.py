@@ -4,6 +4,7 @@ import pytest
 
 from pool import PoolTimeoutError
 from pool.aio import ConnectionPool
+from support.aio import me
 
 from .callers import Caller, line, queued, queued_late
 from .fakes import FakeClock, Manager, assert_empty, held
@@ -34,7 +35,7 @@ async def test_the_text_counts_him_who_waited() -> None:
 
 
 async def test_the_text_names_who_holds_and_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, age, file, line and function."""
+    """By number, age, task or thread, file, line and function."""
     clock, manager = FakeClock(monkeypatch), Manager()
     async with ConnectionPool(manager, max_size=1) as pool:
         taken = line() + 1
@@ -43,7 +44,7 @@ async def test_the_text_names_who_holds_and_since_when(monkeypatch: pytest.Monke
         with pytest.raises(PoolTimeoutError) as caught:
             await pool.acquire("e", 0)
         name = "test_the_text_names_who_holds_and_since_when"
-        expected = f"#1 in use for 3.000 s, from {__file__}:{taken} in {name}"
+        expected = f"#1 in use for 3.000 s by {me()}, from {__file__}:{taken} in {name}"
         assert expected in str(caught.value)
         await lease.release()
     assert_empty(pool, manager)
@@ -61,7 +62,7 @@ async def test_the_text_names_the_holder_of_a_block(monkeypatch: pytest.MonkeyPa
             with pytest.raises(PoolTimeoutError) as caught:
                 await pool.acquire("e", 0)
         name = "test_the_text_names_the_holder_of_a_block"
-        expected = f"#1 in use for 0.250 s, from {__file__}:{taken} in {name}"
+        expected = f"#1 in use for 0.250 s by {me()}, from {__file__}:{taken} in {name}"
         assert expected in str(caught.value)
     assert_empty(pool, manager)
 

@@ -12,7 +12,7 @@ from support.sync import Gate, Running, call_soon, runtime, until
 
 from .fakes import Connection
 
-__all__ = ["Caller", "connecting", "line", "queued", "queued_late", "settled"]
+__all__ = ["Caller", "Nested", "connecting", "line", "nested", "queued", "queued_late", "settled"]
 
 
 class Caller:
@@ -53,6 +53,66 @@ class Caller:
             return lease.connection
         finally:
             lease.release()
+
+
+class Nested:
+    """Takes one lease more whenever the test says so, and gives them back when it has all.
+
+    Parameters:
+        pool: where from.
+        endpoints: of its leases, in order.
+        timeout: for the last one.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool[Any, Any], endpoints: str, timeout: float | None = 10.0
+    ) -> None:
+        self.pool = pool
+        self.endpoints = endpoints
+        self.timeout = timeout
+        self.gates = [Gate() for _ in endpoints]
+        self.opened = 0
+        self.leases: list[Any] = []
+
+    def call(self) -> int:
+        """Return how many it had."""
+        try:
+            for gate, endpoint in zip(self.gates, self.endpoints, strict=True):
+                gate.wait()
+                timeout = self.timeout if gate is self.gates[-1] else 10.0
+                self.leases.append(self.pool.acquire(endpoint, timeout))
+            return len(self.leases)
+        finally:
+            for lease in self.leases:
+                lease.release()
+
+    def go_on(self) -> None:
+        """Let it take its next lease."""
+        self.gates[self.opened].open()
+        self.opened += 1
+
+    def take(self) -> None:
+        """Let it take its next lease, and see that it has it."""
+        self.go_on()
+        until(lambda: len(self.leases) == self.opened)
+
+    def block(self) -> None:
+        """Let it take its next lease, and see that it waits for it."""
+        place = self.pool.stats().waiting + 1
+        self.go_on()
+        until(lambda: self.pool.stats().waiting == place)
+
+
+def nested(
+    pool: ConnectionPool[Any, Any], endpoints: list[str]
+) -> tuple[list[Nested], list[Running[Any]]]:
+    """Callers who have all of their leases but the last."""
+    callers = [Nested(pool, each) for each in endpoints]
+    calls = [call_soon(caller.call) for caller in callers]
+    for caller in callers:
+        for _ in caller.endpoints[:-1]:
+            caller.take()
+    return callers, calls
 
 
 def queued(

@@ -14,6 +14,7 @@ from pool.monitoring import (
     ConnectionCheckOutFailedEvent,
     ConnectionClosedEvent,
     ConnectionCreatedEvent,
+    ConnectionLeakedEvent,
     ConnectionReadyEvent,
     PoolCreatedEvent,
     PoolReadyEvent,
@@ -257,7 +258,8 @@ def check_the_rules(events: list[Any]) -> None:
         ConnectionCreatedEvent: ({""}, "created"),
         ConnectionReadyEvent: ({"created"}, "ready"),
         ConnectionCheckedOutEvent: ({"ready", "in"}, "out"),
-        ConnectionCheckedInEvent: ({"out"}, "in"),
+        ConnectionLeakedEvent: ({"out"}, "leaked"),
+        ConnectionCheckedInEvent: ({"out", "leaked"}, "in"),
         ConnectionClosedEvent: ({"created", "ready", "in"}, "closed"),
     }
     for event, (name, number) in zip(events, told(events), strict=True):

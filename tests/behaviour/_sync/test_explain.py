@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pool.sync import ConnectionPool
-from support.sync import Gate, call_soon, until
+from support.sync import Gate, call_soon, me, until
 
 from .callers import Caller, connecting, line, queued
 from .fakes import Connection, FakeClock, Hooked, Manager, assert_empty, held
@@ -69,7 +69,7 @@ def test_there_may_be_nothing_to_explain() -> None:
 def test_it_says_who_holds_what_since_when_and_from_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By id, age, file, line and function; the oldest first."""
+    """By id, age, task or thread, file, line and function; the oldest first."""
     clock, manager = FakeClock(monkeypatch), Manager()
     with ConnectionPool(manager) as pool:
         first = line() + 1
@@ -82,8 +82,8 @@ def test_it_says_who_holds_what_since_when_and_from_where(
         name = "test_it_says_who_holds_what_since_when_and_from_where"
         assert lines[0].startswith("'e' (ready): 2 connections (2 in use, 0 idle")
         assert lines[1:] == [
-            f"  #1 in use for 2.500 s, from {__file__}:{first} in {name}",
-            f"  #2 in use for 0.500 s, from {__file__}:{second} in {name}",
+            f"  #1 in use for 2.500 s by {me()}, from {__file__}:{first} in {name}",
+            f"  #2 in use for 0.500 s by {me()}, from {__file__}:{second} in {name}",
         ]
         lease.release()
     assert_empty(pool, manager)
@@ -116,7 +116,7 @@ def test_a_lease_that_was_handed_on_is_held_from_where_it_was_taken(
 
 
 def test_it_says_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the queue, since when and from where."""
+    """In the order of the queue: who, since when and from where."""
     clock, manager = FakeClock(monkeypatch), Manager()
     with ConnectionPool(manager, max_size=1) as pool:
         lease = pool.acquire("e")
@@ -126,8 +126,9 @@ def test_it_says_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         clock.now += 0.5
         lines = pool.explain().splitlines()
         assert "2 waiting" in lines[0]
-        assert lines[2].startswith("  waiting as no. 1 for 2.500 s, from ")
-        assert lines[3].startswith("  waiting as no. 2 for 0.500 s, from ")
+        first, second = (call.who for call in calls)
+        assert lines[2].startswith(f"  waiting as no. 1 for 2.500 s by {first}, from ")
+        assert lines[3].startswith(f"  waiting as no. 2 for 0.500 s by {second}, from ")
         assert lines[3].endswith(" in Caller.call")
         lease.release()
         for call in calls:
@@ -143,7 +144,7 @@ def test_it_says_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
         call = connecting(pool, Caller(pool).call)
         clock.now += 1.5
         lines = pool.explain().splitlines()
-        assert lines[1].startswith("  #1 connecting for 1.500 s, from ")
+        assert lines[1].startswith(f"  #1 connecting for 1.500 s by {call.who}, from ")
         assert lines[1].endswith(" in Caller.call")
         manager.create_gate.open()
         call.result()
@@ -160,7 +161,7 @@ def test_it_says_which_connection_is_being_reset(monkeypatch: pytest.MonkeyPatch
         call = call_soon(lease.release)
         until(lambda: gate.waiting)
         clock.now += 1.5
-        assert "  #1 releasing for 1.500 s, from " in pool.explain()
+        assert f"  #1 releasing for 1.500 s by {me()}, from " in pool.explain()
         gate.open()
         call.result()
     assert_empty(pool, manager)

@@ -98,7 +98,7 @@ def test_the_default_is_the_option() -> None:
 def test_none_means_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that says ``None`` has no deadline, whatever the option."""
     clock, manager = FakeClock(monkeypatch), Manager()
-    with ConnectionPool(manager, max_size=1, acquire_timeout=0.02) as pool:
+    with ConnectionPool(manager, max_size=1, acquire_timeout=0.02, max_lifetime=None) as pool:
         with pool.connection("e"):
             call = queued(pool, Caller(pool, timeout=None).call)
             clock.now += 1e9
