@@ -121,6 +121,7 @@ class Budget:
     def _rank(self, entry: Entry, since: float) -> None:
         """Note that an entry was in use at a time, or later."""
         if self._total < maxsize:
+            entry.ranked = True
             self._number += 1
             heappush(self._ranks, (since, self._number, entry.ref))
             if len(self._ranks) > self._most_ranks:
@@ -128,7 +129,14 @@ class Budget:
                 heapify(self._ranks)
                 self._most_ranks = max(2 * len(self._ranks), 64)
 
-    def _idlest(self, now: float) -> Entry | None:
+    def _mark(self, entry: Entry) -> None:
+        """See to it that an entry is looked at when it comes back."""
+        if not entry.marked:
+            entry.marked = True
+            entry.home.marked += 1
+            entry.home.special = True
+
+    def _idlest(self) -> Entry | None:
         """The idle entry that was used least recently, no longer ranked; none if nothing is idle."""
         busy = []
         found = None
@@ -137,10 +145,13 @@ class Budget:
             entry = known()
             if entry is None or not _lives(entry):
                 continue
-            if entry.state is not IDLE:
+            if entry.state in (VETTING, CHECKING):
                 # To be looked at is not to be used.
-                used = entry.since if entry.state in (VETTING, CHECKING) else now
-                busy.append((max(since, used), number, known))
+                busy.append((max(since, entry.since), number, known))
+            elif entry.state is not IDLE:
+                # Not asked about again before it comes back.
+                entry.ranked = False
+                self._mark(entry)
             elif entry.since > since:
                 heappush(self._ranks, (entry.since, number, known))
             else:

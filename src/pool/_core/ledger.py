@@ -247,12 +247,6 @@ class Ledger(Budget):
         entry.doomed = reason
         self._mark(entry)
 
-    def _mark(self, entry: Entry) -> None:
-        if not entry.marked:
-            entry.marked = True
-            entry.home.marked += 1
-            entry.home.special = True
-
     def _unmark(self, entry: Entry, effects: Effects) -> None:
         if entry.marked:
             entry.marked = False

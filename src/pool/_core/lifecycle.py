@@ -212,7 +212,7 @@ class Lifecycle(Service):
                     self._rank(entry, entry.since)
             self._call(home, effects)
             self._measure(home, effects)
-        while self._size - self._closing > self._total and (idlest := self._idlest(now)):
+        while self._size - self._closing > self._total and (idlest := self._idlest()):
             self._retire(idlest, effects)
         for home in list(self._homes.values()):
             self._serve(home, now, effects)

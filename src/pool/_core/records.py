@@ -66,6 +66,7 @@ class Entry:
         "mourned",
         "next",
         "owner",
+        "ranked",
         "ready",
         "ref",
         "service",
@@ -110,6 +111,8 @@ class Entry:
         """Why it will be closed when it comes back, a ``ConnectionClosedReason``; empty if it will not."""
         self.marked = False
         """Whether it must not simply go on top of the idle ones when it comes back."""
+        self.ranked = True
+        """Whether its last use is known where the longest idle is looked for."""
         self.begun = False
         """Whether its creation was published, so that its end must be too."""
         self.ready = False

@@ -139,6 +139,9 @@ class Service(Ledger):
         """Whether all who hold what an endpoint's callers wait for wait for each other (``by``: he too)."""
         homes = self._blockers(home)
         everywhere = len(home.entries) < self._max_size
+        if self._closing if everywhere else home.closing:
+            # There will be room.
+            return None
         knot = find_knot(homes, everywhere, self._waiting, self._blockers, by)
         if knot is None or everywhere:
             return knot
@@ -164,7 +167,7 @@ class Service(Ledger):
             assert hungry is not None, "bug: nobody stands for the demand"
             self._permit(hungry, self._next(hungry, now, effects), now, effects)
         while self._demand > self._closing and not self._barren:
-            entry = self._idlest(now)
+            entry = self._idlest()
             if entry is not None:
                 self._retire(entry, effects)
         self._feed(now, effects)
@@ -212,6 +215,8 @@ class Service(Ledger):
         else:
             self._lay_down(entry)
             self._unmark(entry, effects)
+            if not entry.ranked:
+                self._rank(entry, entry.since)
             self._plan(entry, self._look(entry), effects)
 
     def _lay_down(self, entry: Entry) -> None:
