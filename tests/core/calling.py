@@ -19,7 +19,7 @@ class Calling(Truths):
         """What they can do, each with its share."""
         return [
             (20, self.request, True),
-            (10, self.take, self.options.leak_threshold is None),
+            (14, self.take, self.options.leak_threshold is None),
             (12, self.wake_up, bool(self.woken())),
             (20, self.connect, bool(self.some(CONNECTING))),
             (12, self.vet, bool(self.some(VETTING))),
@@ -68,6 +68,7 @@ class Calling(Truths):
             assert entry not in self.stale
             assert entry not in self.suspects, "lent unchecked after a jump of the clock"
             self.callers.append(caller)
+            self.leases += 1
 
     def wake_up(self, dice: Random) -> None:
         caller = pick(dice, self.woken())
@@ -130,6 +131,7 @@ class Calling(Truths):
         self.again(caller, lambda patient: self.core.confirm(caller, self.time(), patient), patient)
         if caller.entry is entry:
             assert entry.state is IN_USE
+            self.leases += 1
             assert entry not in self.stale, "leased though it is stale"
             assert not entry.suspect
             # It was checked, since it was suspect.

@@ -45,8 +45,8 @@ class Keeping(Truths):
             (6, self.tell_no_more, bool(self.being_told)),
             (3, self.warm, True),
             (1, self.cool, bool(self.warmers)),
-            (2, self.lose, bool(self.careless())),
-            (2, self.lose_a_job, bool(self.jobs())),
+            (4, self.lose, bool(self.careless())),
+            (3, self.lose_a_job, bool(self.jobs())),
             (3, self.resize, True),
             (2, self.distrust, True),
             (1, self.read_the_clock_early, True),
@@ -112,7 +112,7 @@ class Keeping(Truths):
 
     def fill(self, dice: Random) -> None:
         """One more step of a filler."""
-        outcome = dice.choice(["good", "good", "good", "fails", "cancelled"])
+        outcome = dice.choice(["good", "good", "good", "fails", "fails", "cancelled"])
         service = dice.choice([None, "s", "t"])
         claim = pick(dice, self.fillers)
         entry = claim.entry

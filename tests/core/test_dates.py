@@ -125,6 +125,22 @@ def test_what_passes_from_hand_to_hand_is_looked_at_when_it_comes_back() -> None
     assert desk.chores(5.0).next == 7.0
 
 
+def test_what_was_kept_for_the_minimum_is_looked_at_when_more_are_there() -> None:
+    """It becomes spare without being touched: the next who connects makes it so."""
+    desk = Desk(min_size=1, idle_timeout=2.0, max_lifetime=None)
+    (kept,) = desk.stock("a", 0.0)
+    desk.chores(3.0)
+    assert (kept.state, kept.look) == (IDLE, inf)
+    desk.core.distrust()
+    caller = desk.ask("a", 4.0)
+    other = desk.ask("a", 4.0)
+    desk.apply(desk.core.abandon(caller, 4.0))
+    desk.proceed(other, 5.0)
+    assert kept.state is IDLE
+    chores = desk.chores(5.0)
+    assert chores.effects.close == [kept]
+
+
 def test_after_a_check_in_the_background_releases_are_quick_again() -> None:
     """An endpoint is special only as long as something there needs a look."""
     desk = Desk(health_check_interval=1.0, idle_timeout=None, max_lifetime=None)

@@ -106,6 +106,7 @@ class Truths(Books):
             assert home.connecting == len(opening) <= options.max_connecting
             assert home.closing == states[CLOSING]
             assert home.filling == sum(entry.fill for entry in entries)
+            assert not any(entry.fill and entry.ready for entry in entries)
             assert home.marked == sum(entry.marked for entry in entries)
             assert home.crowded == (len(entries) - states[CLOSING] > core._max_size)
             assert home.special == (always or home.crowded or bool(home.queue) or home.marked > 0)
@@ -149,6 +150,7 @@ class Truths(Books):
         assert stats.total == len(every)
         assert stats.total == stats.idle + stats.in_use + stats.connecting + stats.closing
         assert stats.waiting == sum(len(queue) for queue in self.queues.values())
+        assert stats.acquired == self.leases
         assert stats.acquired - stats.released == states[IN_USE]
         assert stats.created - stats.closed == sum(entry.ready for entry in every)
 

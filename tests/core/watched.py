@@ -150,9 +150,9 @@ class WatchedCore(PoolCore):
         assert entry.state is IDLE, f"retired while {entry.state}"
         super()._retire(entry, effects)
 
-    def _idlest(self, now: float) -> Entry | None:
+    def _idlest(self) -> Entry | None:
         idle = [entry.since for entry in self.every() if entry.state is IDLE]
-        found = super()._idlest(now)
+        found = super()._idlest()
         if found is None:
             assert not idle, "finds nothing idle though there is"
         else:
@@ -172,4 +172,7 @@ class WatchedCore(PoolCore):
     def _visit(self, entry: Entry, now: float, chores: Chores) -> None:
         self.visits += 1
         assert self.visits < 1000, "looks at the same ones for ever"
+        idle, over = entry.state is IDLE, self.is_over(entry, now)
         super()._visit(entry, now, chores)
+        if idle:
+            assert (entry.state is CLOSING) == over, "retired too early, or kept too long"

@@ -221,7 +221,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", ["one", "two"])
 @pytest.mark.parametrize("style", STYLES)
 def test_many_threads_and_a_worker(style: str, seed: str) -> None:
     """No limit is passed, everybody gets an answer in time, and nothing is left."""
@@ -237,7 +237,7 @@ def test_many_threads_and_a_worker(style: str, seed: str) -> None:
     }
     manager = Shaky(seed)
     world = World(manager=manager, **options)
-    lives = [Life(world, f"{seed} {number}", 200) for number in range(THREADS)]
+    lives = [Life(world, f"{seed} {number}", 100) for number in range(THREADS)]
     if style == "one place":
         for life in lives:
             life.resize = lambda: None  # type: ignore[method-assign]
