@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 #: Seconds that the interpreter may take to end, when the program has nothing left to do.
-AT_ONCE = 2.0
+AT_ONCE = 5.0
 
 #: For those who lose a lease: they are told so.
 QUIET = (
