@@ -121,19 +121,29 @@ def check(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, requires=["build"])
 def tests(session: nox.Session) -> None:
-    """All tests, on every Python found."""
+    """All tests on every Python found; the slow ones, which are not about Python, on the first of them."""
     missing = sorted(set(VERSIONS) - set(PYTHONS))
     if missing:
         session.warn(f"not found, and so not tested: Python {', '.join(missing)}")
     install_wheel(session, "test")
-    session.run("pytest", "-q", *session.posargs)
+    some = [] if session.python == PYTHONS[0] else ["-m", "not slow"]
+    session.run("pytest", "-q", *some, *session.posargs)
+
+
+#: What tells most in little time: neither real servers and programs, nor cancellation at every step.
+QUICK = ["tests/behaviour", "tests/core", "tests/tools"]
+LONG = {"test_benchmarks", "test_demo", "test_docs"}
 
 
 @nox.session(requires=["build"])
 def quick(session: nox.Session) -> None:
     """The tests that take less than a minute, on one Python."""
     install_wheel(session, "test")
-    session.run("pytest", "-q", "-m", "not slow", *session.posargs)
+    tests = [
+        *QUICK,
+        *(str(path) for path in Path("tests").glob("test_*.py") if path.stem not in LONG),
+    ]
+    session.run("pytest", "-q", "-m", "not slow", *(session.posargs or tests))
 
 
 @nox.session(python=PYTHONS, requires=["build"])

@@ -202,6 +202,7 @@ class Books(RuleBasedStateMachine):
     ) -> None:
         """Note what came of a request, or (``first``) of one of the calls that ask again."""
         verdict = caller.verdict
+        self.see_who_was_served(caller.endpoint, caller)
         queue = self.queues[caller.endpoint]
         if caller.waiter is not self.nobody:
             # It joined the queue, and may have been served already.
@@ -221,6 +222,21 @@ class Books(RuleBasedStateMachine):
             assert verdict is not TIMEOUT or not patient
             assert not first or verdict not in (UNKNOWN, OVERLOADED)
             self.leave(caller, timed_out=verdict is TIMEOUT)
+
+    def see_who_was_served(self, endpoint: str, newcomer: Caller | None = None) -> None:
+        """Whoever has left a queue stood at its head, and was told."""
+        home = self.core._homes.get(endpoint)
+        queued: list[Any] = [] if home is None else list(home.queue)
+        left = [claim for claim in queued if claim is not newcomer]
+        queue = self.queues[endpoint]
+        gone = queue[: len(queue) - len(left)]
+        assert queue[len(gone) :] == left, "served out of order"
+        for caller in gone:
+            assert caller.waiter.woken == 1, "left the queue, but nobody told him"
+        for caller in left:
+            assert caller.waiter.woken == 0, "woken, but still in the queue"
+            assert caller.entry is None
+        queue[:] = left
 
     def is_knotted(self, caller: Caller) -> bool:
         """Whether he waits for himself, over all the others."""

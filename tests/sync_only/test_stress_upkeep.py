@@ -1,6 +1,7 @@
 """Many threads, little room, connections that hardly live, a worker, and everything at random."""
 
 import gc
+import logging
 import random
 import sys
 import threading
@@ -19,6 +20,7 @@ from support.sync import PATIENCE, until
 
 pytestmark = [
     pytest.mark.concurrency,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
@@ -51,6 +53,27 @@ def _busy_switching() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.fixture(autouse=True)
+def _little_garbage() -> Iterator[None]:
+    """Let a garbage collection look only at what this test makes: it makes many."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    """Keep no log records: a traceback in one keeps alive what its frames hold, a lost lease for one."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class Shaky(Hooked):
@@ -211,7 +234,6 @@ class Life:
         self.world.pool.explain()
 
 
-SEEDS = __import__("os").environ.get("SEEDS", "one two").split()
 STYLES: dict[str, dict[str, Any]] = {
     "kept": {},
     "by hand": {"background_collector": False},
