@@ -259,6 +259,8 @@ def test_a_fork_in_the_middle_of_a_receive(scene: Scene) -> None:
 
 # -- programs that end ------------------------------------------------------------------------------
 
+FORKS_ARE_MEANT = "ignore:This process:DeprecationWarning"
+
 PROGRAM = """
 import gc, os, sys
 from pool.sync import ConnectionPool, TcpConnectionManager, UnixConnectionManager
@@ -303,7 +305,8 @@ def test_a_program_whose_child_ends_first(how: str) -> None:
     with Server(echo) as server:
         host, port = server.endpoint
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, host, str(port), how],
+            # From 3.12 on, a fork beside threads is warned of in the main program.
+            [sys.executable, "-W", FORKS_ARE_MEANT, "-c", PROGRAM, host, str(port), how],
             capture_output=True,
             text=True,
             timeout=PATIENCE,
