@@ -227,6 +227,18 @@ def test_ranks_take_little_room() -> None:
     assert len(core._homes) <= 2
 
 
+def test_what_is_in_use_is_looked_at_once() -> None:
+    """However many are in use for long: whoever needs room later does not meet them again."""
+    desk = Desk(max_size=50, total_max_size=51, max_connecting=50)
+    desk.stock("busy", *[1.0] * 50)
+    held = [desk.take("busy", 2.0) for _ in range(50)]
+    desk.stock("idle", 3.0)
+    assert len(evicted(desk, 1, 4.0)) == 1
+    assert desk.core._ranks == []
+    desk.give_back(held.pop(), 5.0)
+    assert len(desk.core._ranks) == 1
+
+
 def test_a_limit_that_comes_and_goes_takes_no_more_room_each_time() -> None:
     """Each connection is ranked once, however often ``resize`` sets and lifts the limit."""
     desk = Desk(max_size=10, total_max_size=None)

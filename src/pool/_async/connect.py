@@ -11,7 +11,7 @@ from pool._core.records import Entry
 from pool._runtime.aio import Limit, clock
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
 
-__all__ = ["connect"]
+__all__ = ["Overtaken", "connect"]
 
 
 class Overtaken(Exception):

@@ -35,7 +35,7 @@ from pool._core.states import (
     WAITING,
 )
 
-__all__ = ["Chores", "Upkeep", "disown"]
+__all__ = ["Chores", "Leak", "Upkeep", "disown"]
 
 #: Seconds before the first and the longest before any other attempt to connect after a failed one.
 _FIRST_PAUSE = 0.1

@@ -253,7 +253,7 @@ class Worker(Generic[T]):
             self._due = elapsed() + seconds
             # RuntimeError: the loop is closed.
             with suppress(RuntimeError):
-                self._timer = self._loop.call_later(seconds, self._wake, context=Context())
+                self._timer = self._loop.call_later(seconds, self._wake)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -12,7 +12,7 @@ from pool._core.records import Entry
 from pool._runtime.sync import Limit, clock
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
 
-__all__ = ["connect"]
+__all__ = ["Overtaken", "connect"]
 
 
 class Overtaken(Exception):
