@@ -5,6 +5,7 @@ function counts as well; those for type checkers alone may name what the room mu
 """
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pool"
 
 VOCABULARY = {
     *("pool", "pool._version", "pool.errors", "pool.options", "pool.stats"),
-    *("pool.monitoring", "pool.event_loggers", "pool.logger"),
+    *("pool.monitoring", "pool.event_loggers", "pool.logger", "pool._later", "pool._record"),
 }
 # What belongs to one of the worlds, or to the machine. Only the runtime may touch it.
 WORLDLY = {
@@ -112,8 +113,8 @@ MUST_NOT_TOUCH = {
     "_runtime.sync": {"asyncio"},
     "_async": WORLDLY,
     "_sync": WORLDLY,
-    "aio": sys.stdlib_module_names,
-    "sync": sys.stdlib_module_names,
+    "aio": sys.stdlib_module_names - {"typing"},
+    "sync": sys.stdlib_module_names - {"typing"},
 }
 
 LIBRARY = [module for module in SOURCES if room(module) != "program"]
@@ -141,11 +142,18 @@ def test_errors_import_nothing() -> None:
 
 @pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in ("aio", "sync")])
 def test_doors_are_names_only(module: str) -> None:
-    """A door has a docstring, imports and ``__all__``: no code of its own."""
+    """A door has a docstring, imports, now or later, and ``__all__``: no code of its own."""
     docstring, *rest = ast.parse(SOURCES[module].read_text()).body
     assert isinstance(docstring, ast.Expr)
+    later = [node for node in rest if is_for_type_checkers(node)]
     for node in rest:
-        assert isinstance(node, ast.ImportFrom) or ast.unparse(node).startswith("__all__ = ")
+        if node not in later:
+            assert isinstance(node, ast.ImportFrom) or ast.unparse(node).startswith("__all__ = ")
+    for node in later:
+        assert isinstance(node, ast.If)
+        assert all(isinstance(child, ast.ImportFrom) for child in node.body)
+        (names,) = node.orelse
+        assert ast.unparse(names).startswith("__getattr__, __dir__ = lazy(__name__, ")
 
 
 def run(code: str) -> str:
@@ -161,6 +169,95 @@ def run(code: str) -> str:
 def test_imports_without_asyncio(module: str) -> None:
     """Who does not use asyncio does not pay for it."""
     assert run(f"import sys, {module}; print('asyncio' in sys.modules)") == "False"
+
+
+#: What takes longest to import.
+HEAVY = {
+    *(
+        "ast",
+        "asyncio",
+        "concurrent.futures",
+        "copy",
+        "dataclasses",
+        "datetime",
+        "dis",
+        "importlib",
+    ),
+    *(
+        "inspect",
+        "ipaddress",
+        "logging",
+        "pathlib",
+        "random",
+        "selectors",
+        "socket",
+        "ssl",
+        "string",
+    ),
+    *("subprocess", "tempfile", "textwrap", "tokenize", "traceback", "urllib.parse", "uuid"),
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that some code loads on top of those that every program has."""
+    listing = "import sys; before = set(sys.modules)\n{}\nprint([*{{*sys.modules}} - before])"
+    return set(ast.literal_eval(run(listing.format(code))))
+
+
+@pytest.mark.parametrize("module", ["pool", "pool.monitoring", "pool.sync"])
+def test_what_an_import_does_not_load(module: str) -> None:
+    """None of what takes long: neither for options nor for a door."""
+    assert loaded_by(f"import {module}") & HEAVY == set()
+
+
+def test_what_the_asynchronous_door_does_not_load() -> None:
+    """Nothing that takes long beyond what asyncio itself loads."""
+    assert loaded_by("import pool.aio") & HEAVY <= loaded_by("import asyncio")
+
+
+@pytest.mark.parametrize("face", ["aio", "sync"])
+def test_what_a_pool_needs_is_loaded_when_it_is_made(face: str) -> None:
+    """Not at the first checkout, on an event loop or when something has to be logged."""
+    make = f"""
+from pool.{face} import ConnectionManager, ConnectionPool
+class Manager(ConnectionManager):
+    create = dispose = None
+pool = ConnectionPool(Manager())
+"""
+    loaded = loaded_by(make)
+    assert {"logging", "random"} <= loaded
+    assert "dataclasses" not in loaded
+
+
+@pytest.mark.parametrize("face", ["aio", "sync"])
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("Stream", "streams"),
+        ("TcpConnectionManager", "tcp"),
+        ("UnixConnectionManager", "tcp"),
+    ],
+)
+def test_sockets_are_loaded_when_they_are_used(face: str, name: str, home: str) -> None:
+    """Whichever of these names is used first, and however."""
+    shell = {"aio": "_async", "sync": "_sync"}[face]
+    run(f"""
+import sys, pool.{face} as door
+assert "pool.{shell}.{home}" not in sys.modules
+assert "{name}" in dir(door) and "__all__" in dir(door)
+assert "{name}" not in vars(door)
+from pool.{face} import {name} as found
+assert found is sys.modules["pool.{shell}.{home}"].{name} is door.{name} is vars(door)["{name}"]
+""")
+    run(f"from pool.{face} import *; assert {name}.__name__ == '{name}'")
+
+
+@pytest.mark.parametrize("face", ["aio", "sync"])
+def test_a_door_has_no_other_names(face: str) -> None:
+    """The error is the usual one."""
+    door = importlib.import_module(f"pool.{face}")
+    with pytest.raises(AttributeError, match=f"^module 'pool.{face}' has no attribute 'Nothing'$"):
+        _ = door.Nothing
 
 
 def test_package_imports_neither_world() -> None:

@@ -64,6 +64,7 @@ def make(**options: Any) -> PoolOptions:
 def test_the_defaults() -> None:
     """They are part of the contract, as are the names."""
     assert asdict(PoolOptions()) == DEFAULTS
+    assert [(field.name, field.default) for field in fields(PoolOptions)] == [*DEFAULTS.items()]
 
 
 def test_options_are_frozen() -> None:

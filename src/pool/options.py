@@ -4,10 +4,11 @@ Rules of this module: plain data; an option that is not built is not accepted; t
 names the option, the value and the bound.
 """
 
-from dataclasses import dataclass, fields
 from enum import Enum
 from sys import float_info
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+from pool._record import record, values
 
 # What a float can hold: any larger number of seconds is infinite, or a slip.
 _LONGEST = float_info.max
@@ -50,7 +51,7 @@ class PoolOptionsDict(TypedDict, total=False):
     paused: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
     """The options of a pool. Times are seconds.
 
@@ -135,20 +136,20 @@ class PoolOptions:
 
     def changed(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
-        return {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default
-        }
+        return {name: value for name, value in values(self).items() if value != _DEFAULTS[name]}
 
 
 def make_options(options: dict[str, Any]) -> PoolOptions:
     """Return the options a user gave as keywords, or tell him which ones there are."""
-    known = [field.name for field in fields(PoolOptions)]
     for name in options:
-        if name not in known:
-            raise TypeError(f"unknown option {name!r}: a pool has {', '.join(known)}")
+        if name not in _DEFAULTS:
+            raise TypeError(f"unknown option {name!r}: a pool has {', '.join(_DEFAULTS)}")
     return PoolOptions(**options)
+
+
+def replaced(options: PoolOptions, **changes: Unpack[PoolOptionsDict]) -> PoolOptions:
+    """Return options with some of them changed."""
+    return PoolOptions(**{**values(options), **changes})
 
 
 def check_endpoint(endpoint: object) -> None:
@@ -188,3 +189,6 @@ def _ordered(less: str, low: int | None, more: str, high: int | None) -> None:
 def _flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+_DEFAULTS: Final = values(PoolOptions())

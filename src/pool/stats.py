@@ -1,11 +1,11 @@
 """Frozen records handed to users. Plain data: a snapshot never changes and holds no connection."""
 
-from dataclasses import dataclass
+from pool._record import record
 
 __all__ = ["PoolStats"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PoolStats:
     """One moment of a pool, or of one endpoint in it.
 

@@ -3,12 +3,9 @@
 Leases hold the engine and not the pool, so that a pool can be dropped while leases live on.
 """
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import inf
-from random import random
 from typing import Any, Generic
 
 from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
@@ -16,6 +13,7 @@ from pool._async.orphans import Finder, lost_text, warn_of
 from pool._core.pool import PoolCore
 from pool._core.records import NOTHING, Effects, Entry
 from pool._core.upkeep import disown
+from pool._later import logger
 from pool._runtime import fork
 from pool._runtime.aio import (
     Limit,
@@ -34,6 +32,7 @@ from pool._runtime.aio import (
     stranded,
     stray,
 )
+from pool._runtime.chance import lots
 from pool.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionClosedEvent,
@@ -42,11 +41,11 @@ from pool.monitoring import (
     PoolReadyEvent,
 )
 from pool.monitoring._publisher import Publish
-from pool.options import PoolOptions
+from pool.options import PoolOptions, replaced
 
 __all__ = ["Engine", "log"]
 
-log = logging.getLogger("pool.connection")
+log = logger("pool.connection")
 
 _NOWHERE = object()
 
@@ -117,9 +116,9 @@ class Engine(Generic[EndpointT, ConnectionT]):
         options = self.options
         if self.check is None:
             # There is nothing to check with.
-            options = replace(options, health_check_interval=None)
+            options = replaced(options, health_check_interval=None)
         self.worker = Worker(self, self.keep)
-        self.books = PoolCore(options, self._vet_after(), Waiter, random, Finder(self.worker))
+        self.books = PoolCore(options, self._vet_after(), Waiter, lots(), Finder(self.worker))
         self.core = guard(self.books)
 
     def forked(self) -> None:

@@ -1,7 +1,6 @@
 """The pool that users see: a thin face over the engine."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from sys import _getframe
 from types import TracebackType, UnionType
 from typing import Generic, Unpack
@@ -26,6 +25,7 @@ from pool.options import (
     check_endpoint,
     check_seconds,
     make_options,
+    replaced,
 )
 from pool.stats import PoolStats
 
@@ -280,7 +280,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         """
         engine = self._engine
         old = engine.options
-        options = replace(
+        options = replaced(
             old,
             max_size=old.max_size if max_size is None else max_size,
             min_size=old.min_size if min_size is None else min_size,

@@ -8,7 +8,6 @@ Who owns the slot at each step, and who gives it back::
 The worker calls ``keep`` whenever something may be due. ``maintain`` is one round by hand.
 """
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -117,8 +116,8 @@ async def _fill(engine: Engine[Any, Any], claim: Claim) -> None:
             engine.dismiss(engine.core.abandon(claim, clock()))
             raise
         # An outage is news once.
-        level = logging.WARNING if failures == 1 else logging.DEBUG
-        log.log(level, "cannot open a connection to %r for stock: %r", endpoint, error)
+        tell = log.warning if failures == 1 else log.debug
+        tell("cannot open a connection to %r for stock: %r", endpoint, error)
         effects = engine.core.abandon(claim, clock())
     await engine.perform(effects)
 

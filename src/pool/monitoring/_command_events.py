@@ -6,12 +6,12 @@ manager calls sensitive are replaced by ``{}`` before an event is made of them.
 """
 
 from collections.abc import Hashable, Mapping
-from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pool.monitoring._event import Event
 
-_MICROSECOND = timedelta(microseconds=1)
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class _CommandEvent(Event):
@@ -151,7 +151,7 @@ class _CommandEndedEvent(_CommandEvent):
 
     def __init__(
         self,
-        duration: timedelta,
+        duration: "timedelta",
         command_name: str,
         request_id: int,
         connection_id: Hashable,
@@ -169,7 +169,7 @@ class _CommandEndedEvent(_CommandEvent):
             database_name,
             server_connection_id,
         )
-        self._duration_micros = duration // _MICROSECOND
+        self._duration_micros = duration // duration.resolution
 
     @property
     def duration_micros(self) -> int:
@@ -196,7 +196,7 @@ class CommandSucceededEvent(_CommandEndedEvent):
 
     def __init__(
         self,
-        duration: timedelta,
+        duration: "timedelta",
         reply: Mapping[str, Any],
         command_name: str,
         request_id: int,
@@ -243,7 +243,7 @@ class CommandFailedEvent(_CommandEndedEvent):
 
     def __init__(
         self,
-        duration: timedelta,
+        duration: "timedelta",
         failure: Mapping[str, Any],
         command_name: str,
         request_id: int,

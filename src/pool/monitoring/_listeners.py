@@ -1,6 +1,5 @@
 """The five families of listeners, listeners made of a plain function, and who handles what."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -235,5 +234,8 @@ def _is_event_class(value: object) -> bool:
 def _check_handler(name: str, handler: object) -> None:
     if not callable(handler):
         raise TypeError(f"{name} must be callable, not {handler!r}")
-    if inspect.iscoroutinefunction(handler):
+    # Who has no listener does not pay for it.
+    from inspect import iscoroutinefunction
+
+    if iscoroutinefunction(handler):
         raise TypeError(f"{name} must not be a coroutine function: nobody would await {handler!r}")

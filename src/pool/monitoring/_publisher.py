@@ -1,17 +1,16 @@
 """Who wants which events of one pool or topology, and the delivery to them. Internal."""
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVarTuple
 
-from pool import logger as structured
+from pool._later import logger
 from pool.monitoring._event import Event
 from pool.monitoring._listeners import HANDLERS, EventListener, Handler, handler_of
 from pool.monitoring._registry import checked, registered
 
 Values = TypeVarTuple("Values")
 
-_logger = logging.getLogger("pool.monitoring")
+_logger = logger("pool.monitoring")
 
 
 class Publish(Protocol):
@@ -76,6 +75,9 @@ def publisher_for(event_listeners: object, *families: type[EventListener]) -> Pu
     Raises:
         TypeError: ``event_listeners`` is not a sequence of listeners, or a handler is unusable.
     """
+    # This also loads `logging`, so that it is there when there is something to say.
+    from pool import logger as structured
+
     own = checked(event_listeners)
     everybody = (*structured.enabled(), *registered(), *own)
     listeners = {id(listener): listener for listener in everybody}.values()

@@ -188,7 +188,7 @@ class Chance:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, drawn: float = 0.0) -> None:
         self.drawn = drawn
-        monkeypatch.setattr("pool._async.engine.random", self)
+        monkeypatch.setattr("pool._async.engine.lots", lambda: self)
 
     def __call__(self) -> float:
         return self.drawn
