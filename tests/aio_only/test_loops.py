@@ -1,6 +1,7 @@
 """One pool, one event loop: made anywhere, bound by its first use, and clear about a second one."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from aio_only.steps import Conn, Hooked, Stepping
 
 from pool import monitoring
 from pool.aio import ConnectionPool
+from support.aio import PATIENCE
 
 Pool = ConnectionPool[Any, Conn]
 Use = Callable[[Pool], Coroutine[Any, Any, object]]
@@ -137,6 +139,69 @@ def test_a_pool_with_a_hook_refuses_a_second_loop() -> None:
             second.run(connection(pool))
         assert manager.begun == begun
         first.run(pool.close())
+
+
+def test_a_second_loop_in_another_thread_is_told_so() -> None:
+    """Also while a task of the first is at work, which is what a checkout looks at."""
+    manager = Stepping()
+    pool: Pool = ConnectionPool(manager)
+    busy, done = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        await connection(pool)
+        busy.set()
+        # It blocks its loop on purpose.
+        assert done.wait(PATIENCE)
+        await connection(pool)
+        await pool.close()
+
+    first = threading.Thread(target=asyncio.run, args=(work(),))
+    first.start()
+    try:
+        assert busy.wait(PATIENCE)
+        for use in (connection, acquire):
+            with pytest.raises(RuntimeError, match="another event loop"):
+                asyncio.run(use(pool))
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                use(pool).send(None)
+    finally:
+        done.set()
+        first.join()
+    assert len(manager.opened) == 1
+
+
+def test_a_loop_that_goes_on_in_another_thread() -> None:
+    """It is the same loop: its pool works there, too."""
+    manager = Stepping()
+    pool: Pool = ConnectionPool(manager)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(connection(pool))
+    thread = threading.Thread(target=loop.run_until_complete, args=(connection(pool),))
+    thread.start()
+    thread.join()
+    assert pool.stats().released == 2
+    loop.run_until_complete(pool.close())
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    assert len(manager.opened) == 1
+
+
+async def test_a_coroutine_that_no_task_runs() -> None:
+    """A callback of the loop may drive it, as long as there is nothing to wait for."""
+    pool: Pool = ConnectionPool(Stepping())
+    await connection(pool)
+    ended = asyncio.get_running_loop().create_future()
+
+    def drive() -> None:
+        try:
+            connection(pool).send(None)
+        except StopIteration as end:
+            ended.set_result(end.value)
+
+    asyncio.get_running_loop().call_soon(drive)
+    await ended
+    assert pool.stats().released == 2
+    await pool.close()
 
 
 def test_questions_work_anywhere() -> None:

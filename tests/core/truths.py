@@ -113,6 +113,7 @@ class Truths(Books):
 
     @invariant()
     def the_idle_stand_in_a_chain(self) -> None:
+        core = self.core
         for home in self.homes():
             standing = []
             for entry in chain(home):
@@ -130,7 +131,10 @@ class Truths(Books):
                 assert not entry.doomed
                 assert not entry.marked, "makes every release at its endpoint slow"
                 assert entry.owner is None
-                assert entry.until == (-inf if entry.hidden else entry.expires)
+                if entry.hidden:
+                    assert entry.until == -inf
+                else:
+                    assert entry.until <= min(entry.expires, entry.since + core._fresh_for)
                 assert entry.hidden or entry not in self.suspects
 
     @invariant()

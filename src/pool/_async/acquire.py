@@ -108,6 +108,11 @@ class Attempt(Generic[EndpointT, ConnectionT]):
     async def _pursue(self) -> Entry:
         # After a fork it has another core.
         engine, claim = self.engine, self.claim
+        if self.told and claim.stack is None:
+            # Nobody has looked for what is idle yet, since it had to be told first.
+            taken = engine.core.take(claim, clock(), claim.owner)
+            if taken is not None:
+                return taken
         await self._proceed(engine.core.request(claim, clock(), self._patient()))
         while claim.verdict is UNKNOWN:
             await engine.introduce(self.endpoint, deadline=self.deadline)

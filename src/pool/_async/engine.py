@@ -16,6 +16,8 @@ from pool._core.upkeep import disown
 from pool._later import logger
 from pool._runtime import fork
 from pool._runtime.aio import (
+    Core,
+    Entrance,
     Limit,
     Pending,
     Waiter,
@@ -24,6 +26,7 @@ from pool._runtime.aio import (
     caller,
     clock,
     each,
+    entrance,
     guard,
     here,
     recognizer,
@@ -77,9 +80,9 @@ class Engine(Generic[EndpointT, ConnectionT]):
         "options",
         "place",
         "publish",
-        "quiet_release",
         "service_id",
-        "shortcut",
+        "way_in",
+        "way_out",
         "who",
         "worker",
     )
@@ -106,10 +109,6 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.place: object = _NOWHERE
         self.who: Callable[[], object] = _nobody
         """Tells who is calling."""
-        self.shortcut: object = _NOWHERE
-        """Where a checkout may take an idle connection without telling anybody."""
-        self.quiet_release = publish is None and self.on_release is None
-        """Whether a lease may end without telling anybody."""
         fork.watch(self)
 
     def _open_books(self) -> None:
@@ -120,6 +119,11 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.worker = Worker(self, self.keep)
         self.books = PoolCore(options, self._vet_after(), Waiter, lots(), Finder(self.worker))
         self.core = guard(self.books)
+        quiet = self.publish is None and self.on_release is None
+        self.way_out: Core | None = self.core if quiet else None
+        """The core, where a lease may end without telling anybody."""
+        self.way_in: Entrance | None = None
+        """Where a checkout may take an idle connection without telling anybody."""
 
     def forked(self) -> None:
         """This is a child process now: begin empty, and leave the parent's connections alone."""
@@ -130,8 +134,6 @@ class Engine(Generic[EndpointT, ConnectionT]):
             self.core.shut(None, True)
         if self.place is not _NOWHERE:
             self.place = stranded(self.place)
-            if self.shortcut is not self.place:
-                self.shortcut = _NOWHERE
         for endpoint, connection in inherited:
             fork.keep(connection)
             try:
@@ -149,13 +151,13 @@ class Engine(Generic[EndpointT, ConnectionT]):
         if self.place is _NOWHERE:
             self.place = place
             self.who = recognizer(place)
-            if self.publish is None and self.options.leak_threshold is None:
-                self.shortcut = place
         elif self.place is not place:
             raise RuntimeError(
                 f"this pool belongs to another event loop ({self.place!r}) and its connections with "
                 "it; make one pool for each event loop"
             )
+        if self.way_in is None and self.publish is None and self.options.leak_threshold is None:
+            self.way_in = entrance(self.core, place)
 
     def unsettled(self) -> bool:
         """Whether nobody has used the pool yet, so that it has no connections either."""
@@ -256,7 +258,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
                 self._warn(effects)
             if effects.interrupt:
                 self._interrupt(effects.interrupt)
-            self._drop_unopened(effects)
+            if effects.close:
+                self._drop_unopened(effects)
 
     def _warn(self, effects: Effects) -> None:
         for entry in effects.lost:

@@ -1,16 +1,14 @@
-"""A lease: one checkout, from the demand to the return. The hot path of the library."""
+"""A lease: one checkout, from the demand to the return."""
 
-from types import TracebackType
 from typing import Generic
 
 from pool._async.acquire import Attempt
 from pool._async.engine import Engine
 from pool._async.manager import ConnectionT, EndpointT
 from pool._async.release import release
-from pool._core.records import Claim
 from pool._core.stack import calls
 from pool._core.states import FORKED, IN_USE
-from pool._runtime.aio import clock, here
+from pool._runtime.aio import Checkout
 from pool.errors import LeaseReleasedError
 from pool.options import UNSET, Unset, check_endpoint
 
@@ -21,7 +19,7 @@ __all__ = ["Lease"]
 _ENTERING = -1
 
 
-class Lease(Claim, Generic[EndpointT, ConnectionT]):
+class Lease(Checkout[ConnectionT], Generic[EndpointT, ConnectionT]):
     """One connection, held by one caller until ``release``, ``discard`` or the end of its block.
 
     ``await pool.acquire(endpoint)`` gives one; ``async with`` on it gives the connection and ends it. It
@@ -32,7 +30,7 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
     """
 
     # Made by the pool, which fills in the slots itself: an __init__ would cost as much again.
-    __slots__ = ("_engine", "_timeout")
+    __slots__ = ("_timeout",)
 
     endpoint: EndpointT
     _engine: Engine[EndpointT, ConnectionT]
@@ -74,32 +72,9 @@ class Lease(Claim, Generic[EndpointT, ConnectionT]):
         await self.__aenter__()
         return self
 
-    async def __aenter__(self) -> ConnectionT:
-        engine = self._engine
-        if here() is engine.shortcut and self.entry is None and not self.ended:
-            try:
-                entry = engine.core.take(self, clock(), engine.who())
-            except TypeError:
-                check_endpoint(self.endpoint)
-                raise
-            if entry is not None:
-                connection: ConnectionT = entry.connection
-                return connection
-        return await self._enter()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        engine = self._engine
-        if exc is None and engine.quiet_release:
-            effects = engine.core.check_in(self, clock())
-            if effects is not None:
-                await engine.perform(effects)
-        else:
-            await release(engine, self, exc)
+    async def _leave(self, error: BaseException | None) -> None:
+        """Leave by the long way."""
+        await release(self._engine, self, error)
 
     async def _enter(self) -> ConnectionT:
         """Enter by the long way."""

@@ -39,24 +39,29 @@ class PoolCore(Upkeep):
 
     def take(self, claim: Claim, now: float, owner: Any) -> Entry | None:
         """The hot path: lease an idle connection that needs no vetting, if there is one on top."""
-        try:
-            home = self._homes[claim.endpoint]
-        except KeyError:
-            return None
-        entry = home.top
-        if entry is None or now - entry.since > self._fresh_for or now >= entry.until:
-            return None
-        home.top = entry.next
-        # It must not keep the next one alive, whose lease may be lost.
-        entry.next = None
-        entry.state = IN_USE
-        entry.since = now
-        entry.uses += 1
-        entry.owner = owner
-        entry.code = claim.code
-        entry.instruction = claim.instruction
-        claim.entry = entry
-        return entry
+        home = self._homes.get(claim.endpoint)
+        if home is not None:
+            entry = home.top
+            if entry is not None and (now < entry.until or self.is_fresh(entry, now)):
+                home.top = entry.next
+                # It must not keep the next one alive, whose lease may be lost.
+                entry.next = None
+                entry.state = IN_USE
+                entry.since = now
+                entry.uses += 1
+                entry.owner = owner
+                entry.code = claim.code
+                entry.instruction = claim.instruction
+                claim.entry = entry
+                return entry
+        return None
+
+    def is_fresh(self, entry: Entry, now: float) -> bool:
+        """Whether an idle entry may be lent at sight; notes until when that is certain."""
+        if entry.hidden or now - entry.since > self._fresh_for or now >= entry.expires:
+            return False
+        entry.until = min(entry.since + self._fresh_for, entry.expires)
+        return True
 
     def request(self, claim: Claim, now: float, patient: bool) -> Effects:
         """Give the claim a connection to vet, a permit to connect or a place in the queue.
@@ -183,10 +188,7 @@ class PoolCore(Upkeep):
         home = entry.home
         home.use_time += now - entry.since
         if home.special or self._pressed:
-            effects = Effects()
-            self._put(entry, now, effects)
-            self._collect(now, effects)
-            return effects or None
+            return self.put(entry, now)
         entry.state = IDLE
         entry.since = now
         entry.owner = None

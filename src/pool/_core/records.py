@@ -94,8 +94,8 @@ class Entry:
         """The idle entry that goes after this one."""
         self.hidden = False
         """Whether it stands among the idle ones though it may not be lent at sight."""
-        self.until = inf
-        """Until when it may be lent at sight: its ``expires``, or the past if it must be looked at first."""
+        self.until = -inf
+        """Until when it may be lent at sight for certain, the past if that must be found out."""
         self.expires = inf
         """When it is to be retired, used or not."""
         self.suspect = False

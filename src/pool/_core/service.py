@@ -108,7 +108,6 @@ class Service(Ledger):
     def _lend(self, entry: Entry, claim: Claim, now: float) -> None:
         entry.state = VETTING
         entry.lent = now
-        entry.until = entry.expires
         entry.uses += 1
         self._assign(entry, claim)
 

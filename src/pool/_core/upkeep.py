@@ -153,13 +153,11 @@ class Upkeep(Lifecycle):
         idle = not (home.queue or entry.doomed or self._surplus(entry, now) or self._owes(home))
         if idle and home.unhide(entry):
             entry.state = IDLE
-            entry.until = entry.expires
             self._unmark(entry, effects)
             self._plan(entry, self._look(entry), effects)
         else:
             if entry.hidden:
                 home.sweep()
-            entry.until = entry.expires
             self._put(entry, now, effects, since=entry.since)
         return effects
 
@@ -250,7 +248,7 @@ class Upkeep(Lifecycle):
         entry.state = VETTING
         entry.since = entry.checked = entry.lent = now
         entry.gap = self._shortened(self._check_interval)
-        entry.expires = entry.until = now + self._shortened(self._max_lifetime)
+        entry.expires = now + self._shortened(self._max_lifetime)
         if entry.services is not None and service in entry.services:
             entry.doomed = entry.doomed or STALE
         home.connecting -= 1

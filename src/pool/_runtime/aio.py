@@ -6,18 +6,20 @@ from asyncio import get_running_loop as here
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import Context
-from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 from weakref import ref
 
 from pool._core.pool import PoolCore
+from pool._runtime.aio_checkout import Checkout, Entrance, entrance, recognizer
 from pool._runtime.clock import clock, elapsed
 
 __all__ = [
     "HANDS",
+    "Checkout",
     "Core",
+    "Entrance",
     "Limit",
     "Pending",
     "Waiter",
@@ -29,6 +31,7 @@ __all__ = [
     "clock",
     "each",
     "elapsed",
+    "entrance",
     "guard",
     "here",
     "name",
@@ -113,16 +116,6 @@ def stranded(place: object) -> object:
     return _Stranded()
 
 
-def recognizer(place: object) -> Callable[[], object]:
-    """Return what tells who is calling on an event loop: the task. Made of C, since every checkout asks."""
-    if sys.version_info >= (3, 12):
-        return asyncio.current_task
-    # There it is written in Python, and as slow as all the rest of a checkout together.
-    from asyncio.tasks import _current_tasks  # type: ignore[attr-defined]
-
-    return partial(_current_tasks.get, place)
-
-
 def name(owner: object) -> str:
     """Return what people call one who was recognized."""
     return f"task {owner.get_name()!r}" if isinstance(owner, asyncio.Task) else repr(owner)
@@ -149,7 +142,7 @@ class Waiter:
         """Return true when woken, false when ``seconds`` have passed first."""
         if seconds is None or self._future.done():
             return await self._future
-        alarm = here().call_later(seconds, self._settle, False)
+        alarm = self._future.get_loop().call_later(seconds, self._settle, False)
         try:
             return await self._future
         finally:
@@ -158,9 +151,12 @@ class Waiter:
     def _settle(self, woken: bool) -> None:
         # The one who waits may have been cancelled, or be late already.
         if not self._future.done():
-            # RuntimeError: the loop is closed, with him in it.
-            with suppress(RuntimeError):
+            # Not suppress: somebody waits for it, and that takes longer than all the rest.
+            try:
                 self._future.set_result(woken)
+            except RuntimeError:
+                # The loop is closed, with him in it.
+                pass
 
 
 class Worker(Generic[T]):

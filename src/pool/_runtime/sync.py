@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import repeat
 from time import sleep
 from types import TracebackType
 from typing import Annotated, Final, Generic, Self, TypeVar
 from weakref import ref
 
 from pool._runtime.clock import clock, elapsed
+from pool._runtime.identity import get_ident
+from pool._runtime.sync_checkout import Checkout, entrance
 from pool._runtime.sync_guard import Guard
 
 __all__ = [
     "HANDS",
+    "Checkout",
     "Core",
+    "Entrance",
     "Limit",
     "Pending",
     "Waiter",
@@ -26,6 +29,7 @@ __all__ = [
     "clock",
     "each",
     "elapsed",
+    "entrance",
     "guard",
     "here",
     "name",
@@ -50,8 +54,9 @@ Pending = Annotated[T, "at once"]
 
 guard = Guard
 
-#: What ``guard`` returns.
+#: What ``guard`` and ``entrance`` return.
 Core = Guard
+Entrance = Guard
 
 
 def stranded(place: object) -> object:
@@ -61,7 +66,7 @@ def stranded(place: object) -> object:
 
 def recognizer(place: object) -> Callable[[], object]:
     """Return what tells who is calling: the thread. Made of C, since every checkout asks."""
-    return threading.get_ident
+    return get_ident
 
 
 def name(owner: object) -> str:
@@ -72,12 +77,13 @@ def name(owner: object) -> str:
     return f"thread {owner}, which has ended"
 
 
-#: The place a pool is bound to: none, any thread may use it. Made of C, since every checkout asks.
-here: Callable[[], object] = repeat(None).__next__
+def here() -> object:
+    """Return the place a pool is bound to: none, any thread may use it."""
+    return None
 
 
 #: Who is calling, so that a listener that calls back can be told from others.
-caller: Callable[[], int] = threading.get_ident
+caller: Callable[[], int] = get_ident
 
 
 class Waiter:

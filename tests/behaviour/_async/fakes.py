@@ -176,7 +176,8 @@ class FakeClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        for module in ("acquire", "connect", "engine", "lease", "pool", "release", "upkeep"):
+        monkeypatch.setattr("pool._runtime.aio_checkout.clock", self)
+        for module in ("acquire", "connect", "engine", "pool", "release", "upkeep"):
             monkeypatch.setattr(f"pool._async.{module}.clock", self)
 
     def __call__(self) -> float:

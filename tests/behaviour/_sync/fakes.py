@@ -177,7 +177,8 @@ class FakeClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        for module in ("acquire", "connect", "engine", "lease", "pool", "release", "upkeep"):
+        monkeypatch.setattr("pool._runtime.sync_checkout.clock", self)
+        for module in ("acquire", "connect", "engine", "pool", "release", "upkeep"):
             monkeypatch.setattr(f"pool._sync.{module}.clock", self)
 
     def __call__(self) -> float:
