@@ -7,10 +7,13 @@ from sys import maxsize
 from typing import Any
 from weakref import ref
 
-from pool._core.records import Claim, Entry, Wakeable
+from pool._core.records import PAST, Claim, Entry, Wakeable
 from pool._core.states import IDLE, OPENING
 
 __all__ = ["Home", "Totals"]
+
+# The queue where nobody has ever waited: most of them, and an empty one has its size.
+_NOBODY: OrderedDict[Claim, None] = OrderedDict()
 
 
 class Totals:
@@ -68,7 +71,6 @@ class Home(Totals):
         "owed",
         "queue",
         "ramp",
-        "ref",
         "retry",
         "special",
         "state",
@@ -81,14 +83,13 @@ class Home(Totals):
     def __init__(self, endpoint: Any, lost: Callable[[Entry], None]) -> None:
         super().__init__()
         self.endpoint = endpoint
-        self.ref = ref(self)
         self.lost = lost
         """What an entry calls whose owner has vanished."""
         self.state: str = OPENING
         self.added = False
         self.turns = 0
         """How many are about to publish and make a change of state: one, and listeners that call back."""
-        self.audience: list[Wakeable] = []
+        self.audience: tuple[Wakeable, ...] = ()
         """Who waits for the turn."""
         self.entries: dict[int, ref[Entry]] = {}
         # The idle ones are a chain through their ``next``: cheaper than any container, in time and space.
@@ -109,7 +110,7 @@ class Home(Totals):
         """Whether a connection that comes back may not simply go on top of the idle ones."""
         # An OrderedDict gives up a place in its middle in constant time, which a deque does not, and its
         # first one too, which a dict does not once many before it have left.
-        self.queue: OrderedDict[Claim, None] = OrderedDict()
+        self.queue = _NOBODY
         self.hunger = 0
         """How many of its queue could connect if there were room in the pool."""
         self.listed: int | None = None
@@ -119,18 +120,31 @@ class Home(Totals):
         """How many of those the upkeep opens."""
         self.failures = 0
         """Failed connects since the last good one."""
-        self.retry = -inf
+        self.retry = PAST
         """When the upkeep may try to connect again."""
         self.ramp = maxsize
         """How many the upkeep may open at once."""
         self.owed = 0
         """How many to replace that were found dead in the background."""
-        self.warmers: list[Wakeable] = []
+        self.warmers: tuple[Wakeable, ...] = ()
         """Who waits until it is filled."""
         self.look = inf
         """When the upkeep will look at it next."""
         self.last_id = 0
         self.last_error: tuple[BaseException, float] | None = None
+
+    @property
+    def ref(self) -> "ref[Home]":
+        """A weak reference: the same one to all who ask."""
+        return ref(self)
+
+    def join(self, claim: Claim, first: bool) -> None:
+        """Add a caller to the queue (``first``: before all others)."""
+        if self.queue is _NOBODY:
+            self.queue = OrderedDict()
+        self.queue[claim] = None
+        if first:
+            self.queue.move_to_end(claim, last=False)
 
     def pop(self) -> Entry | None:
         """Take the idle entry that goes first, if there is one."""
@@ -156,7 +170,7 @@ class Home(Totals):
 
     def hide(self, entry: Entry) -> None:
         """Keep an entry that stands among the idle from being lent at sight."""
-        entry.until = -inf
+        entry.until = PAST
         if not entry.hidden:
             entry.hidden = True
             self.hidden += 1

@@ -197,7 +197,7 @@ class Ledger(Budget):
     def _call(self, home: Home, effects: Effects) -> None:
         """Wake those who wait for the home to be filled."""
         effects.wake += home.warmers
-        home.warmers = []
+        home.warmers = ()
 
     def _may_fill(self, home: Home, anyway: bool = False) -> bool:
         """Whether the upkeep may open a connection (``anyway``: if there were room in the pool)."""

@@ -235,7 +235,7 @@ class Lifecycle(Service):
 
     def _line_up(self, home: Home) -> Wakeable:
         waiter = self._new_waiter()
-        home.audience.append(waiter)
+        home.audience += (waiter,)
         return waiter
 
     def _finish(self, home: Home, teller: int, effects: Effects) -> None:
@@ -245,4 +245,4 @@ class Lifecycle(Service):
         home.turns -= 1
         if not home.turns:
             effects.wake += home.audience
-            home.audience = []
+            home.audience = ()

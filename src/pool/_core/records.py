@@ -11,7 +11,7 @@ giving his entry back, a lease that was garbage-collected for one, the entry's f
 from collections.abc import Hashable
 from math import inf
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from weakref import ref
 
 from pool._core.states import CONNECTING, OWED
@@ -19,7 +19,9 @@ from pool._core.states import CONNECTING, OWED
 if TYPE_CHECKING:
     from pool._core.home import Home
 
-__all__ = ["NOTHING", "Claim", "Effects", "Entry", "Filler", "Wakeable"]
+__all__ = ["NOTHING", "PAST", "Claim", "Effects", "Entry", "Filler", "Wakeable"]
+
+T = TypeVar("T")
 
 
 class _Nothing:
@@ -31,6 +33,9 @@ class _Nothing:
 
 NOTHING: Final = _Nothing()
 
+#: Before all times. One for all: a number takes as much memory as three references to it.
+PAST: Final = -inf
+
 
 class Wakeable(Protocol):
     """What a caller waits on. The core only hands it on, to be woken outside."""
@@ -40,52 +45,86 @@ class Wakeable(Protocol):
     def wait(self, seconds: float | None) -> Any: ...
 
 
+class Aside(Generic[T]):
+    """What hardly any entry has at any time: kept aside while it is not the default."""
+
+    __slots__ = ("_default", "_name")
+
+    def __init__(self, default: T) -> None:
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, entry: "Entry", owner: type) -> T:
+        aside = entry.aside
+        return self._default if aside is None else aside.get(self._name, self._default)
+
+    def __set__(self, entry: "Entry", value: T) -> None:
+        if value is not self._default:
+            if entry.aside is None:
+                entry.aside = {}
+            entry.aside[self._name] = value
+        elif entry.aside is not None:
+            entry.aside.pop(self._name, None)
+            entry.aside = entry.aside or None
+
+
 class Entry:
-    """One connection's record."""
+    """One connection's record. There are many: what is rare is kept ``Aside``."""
 
     __slots__ = (
         "__weakref__",
+        "aside",
         "begun",
         "checked",
         "code",
         "connection",
         "doomed",
-        "evicted",
         "expires",
-        "fill",
         "gap",
         "hidden",
         "home",
         "id",
         "instruction",
-        "left",
         "lent",
-        "limit",
         "look",
         "marked",
-        "mourned",
         "next",
         "owner",
         "ranked",
         "ready",
-        "ref",
         "service",
-        "services",
         "since",
         "stack",
         "state",
         "suspect",
-        "telling",
         "until",
         "uses",
-        "warned",
         "watched",
     )
+
+    fill = Aside(False)
+    """Whether the upkeep opens it, for nobody yet."""
+    evicted = Aside(False)
+    """Whether a clear that pauses overtook it."""
+    services: Aside[set[Hashable] | None] = Aside(None)
+    """The services cleared while it was connecting, when its own was not known yet."""
+    limit: Aside[Any] = Aside(None)
+    """The time limit of its ``create``, so that an interrupt can break it off."""
+    telling = Aside(False)
+    """Whether somebody tells that it is held too long. Whoever ends the lease leaves the rest to him."""
+    left: Aside[tuple[bool, bool] | None] = Aside(None)
+    """What that one left: whether the connection is fit for use, and whether a hook failed."""
+    mourned = Aside(False)
+    """Whether its end was published, though its disposal may have been abandoned."""
+    warned = Aside(False)
+    """Whether its finalizer warns that its lease was lost."""
 
     def __init__(self, home: "Home", number: int, now: float) -> None:
         self.home = home
         self.id = number
-        self.ref = ref(self)
+        self.aside: dict[str, Any] | None = None
         self.state: str = CONNECTING
         self.connection: Any = NOTHING
         self.since = now
@@ -94,7 +133,7 @@ class Entry:
         """The idle entry that goes after this one."""
         self.hidden = False
         """Whether it stands among the idle ones though it may not be lent at sight."""
-        self.until = -inf
+        self.until = PAST
         """Until when it may be lent at sight for certain, the past if that must be found out."""
         self.expires = inf
         """When it is to be retired, used or not."""
@@ -117,15 +156,7 @@ class Entry:
         """Whether its creation was published, so that its end must be too."""
         self.ready = False
         """Whether it became ready, so that it counts as created and, one day, as closed."""
-        self.fill = False
-        """Whether the upkeep opens it, for nobody yet."""
-        self.evicted = False
-        """Whether a clear that pauses overtook it."""
         self.service: Hashable | None = None
-        self.services: set[Hashable] | None = None
-        """The services cleared while it was connecting, when its own was not known yet."""
-        self.limit: Any = None
-        """The time limit of its ``create``, so that an interrupt can break it off."""
         self.lent = now
         """When it was given to the one who vets it."""
         self.owner: Any = None
@@ -136,19 +167,16 @@ class Entry:
         """The calls that led to its lease, where leaks are looked for."""
         self.watched = False
         """Whether its lease is to be reported once it is held too long."""
-        self.telling = False
-        """Whether that is being told. Whoever ends the lease then leaves the rest to the teller."""
-        self.left: tuple[bool, bool] | None = None
-        """What he left: whether the connection is fit for use, and whether a hook failed."""
-        self.mourned = False
-        """Whether its end was published, though its disposal may have been abandoned."""
-        self.warned = False
-        """Whether its finalizer warns that its lease was lost."""
+
+    @property
+    def ref(self) -> "ref[Entry]":
+        """A weak reference: the same one to all who ask."""
+        return ref(self)
 
     def __del__(self) -> None:
         if self.state in OWED:
             # A garbage collection may have cut the reference already.
-            self.ref = self.home.entries[self.id] = ref(self)
+            self.home.entries[self.id] = ref(self)
             self.home.lost(self)
 
     def __repr__(self) -> str:

@@ -67,9 +67,7 @@ class Service(Ledger):
         claim.since = now
         self._ticket += 1
         claim.ticket = -self._ticket if first else self._ticket
-        home.queue[claim] = None
-        if first:
-            home.queue.move_to_end(claim, last=False)
+        home.join(claim, first)
         self._waiting.setdefault(claim.owner, []).append(home)
         self._measure(home, effects)
         self._share(now, effects)

@@ -208,15 +208,18 @@ class Upkeep(Lifecycle):
         if self._is_warm(home):
             return GRANTED
         # One that is not open yet may begin paused.
-        (home.audience if home.state is OPENING else home.warmers).append(waiter)
+        if home.state is OPENING:
+            home.audience += (waiter,)
+        else:
+            home.warmers += (waiter,)
         return WAITING
 
     def cool(self, endpoint: Any, waiter: Wakeable) -> None:
         """Somebody waits no longer for an endpoint to be filled."""
         home = self._homes.get(endpoint)
-        for waiting in (home.warmers, home.audience) if home is not None else ():
-            if waiter in waiting:
-                waiting.remove(waiter)
+        if home is not None:
+            home.warmers = tuple(each for each in home.warmers if each is not waiter)
+            home.audience = tuple(each for each in home.audience if each is not waiter)
 
     def unheard(self) -> None:
         """Nobody could be rung: ring again at the next occasion."""
