@@ -9,6 +9,15 @@ import pytest
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--schedules", type=int, default=150, help="of each scenario in tests/schedules, at most"
+    )
+    parser.addoption(
+        "--at-least", type=int, default=0, help="schedules in each world, or the run fails"
+    )
+
+
 def pytest_report_header() -> str:
     spec = find_spec("pool")
     return f"pool: {spec.origin if spec else 'not installed'}"

@@ -89,8 +89,13 @@ def room(module: str) -> str:
         return "vocabulary"
     if first == "_runtime" and rest.partition("_")[0] in ("aio", "sync"):
         return f"_runtime.{rest.partition('_')[0]}"
+    if first == "testing" and rest.partition(".")[0] in TESTING:
+        return f"testing.{rest if rest.startswith('_twin.') else rest.partition('.')[0]}"
     return first
 
+
+#: The kit's rooms that belong to one of the worlds.
+TESTING = {"_async", "_sync", "_twin", "aio", "sync"}
 
 MAY_IMPORT = {
     "vocabulary": {"vocabulary"},
@@ -103,7 +108,16 @@ MAY_IMPORT = {
     "_sync": {"vocabulary", "_core", "_runtime", "_runtime.sync", "_sync"},
     "aio": {"vocabulary", "_async", "aio"},
     "sync": {"vocabulary", "_sync", "sync"},
+    "testing._twin": set(),
+    "testing._twin.aio": {"_runtime", "_runtime.aio"},
+    "testing._twin.sync": {"_runtime", "_runtime.sync"},
+    "testing._async": {"vocabulary", "_async", "testing", "testing._async", "testing._twin.aio"},
+    "testing._sync": {"vocabulary", "_sync", "testing", "testing._sync", "testing._twin.sync"},
+    "testing.aio": {"testing", "testing._async"},
+    "testing.sync": {"testing", "testing._sync"},
 }
+# Nothing of the library imports the kit; the kit may import all of it.
+MAY_IMPORT["testing"] = {*MAY_IMPORT, "testing"}
 MUST_NOT_TOUCH = {
     "vocabulary": WORLDLY,
     "contrib": {"asyncio"},
@@ -115,6 +129,17 @@ MUST_NOT_TOUCH = {
     "_sync": WORLDLY,
     "aio": sys.stdlib_module_names - {"typing"},
     "sync": sys.stdlib_module_names - {"typing"},
+}
+
+MUST_NOT_TOUCH |= {
+    "testing": set(),
+    "testing._twin": sys.stdlib_module_names,
+    "testing._twin.aio": MUST_NOT_TOUCH["_runtime.aio"],
+    "testing._twin.sync": MUST_NOT_TOUCH["_runtime.sync"],
+    "testing._async": WORLDLY,
+    "testing._sync": WORLDLY,
+    "testing.aio": MUST_NOT_TOUCH["aio"],
+    "testing.sync": MUST_NOT_TOUCH["sync"],
 }
 
 LIBRARY = [module for module in SOURCES if room(module) != "program"]
@@ -140,7 +165,10 @@ def test_errors_import_nothing() -> None:
     assert imports("pool.errors") == set()
 
 
-@pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in ("aio", "sync")])
+DOORS = ("aio", "sync", "testing.aio", "testing.sync")
+
+
+@pytest.mark.parametrize("module", [name for name in SOURCES if room(name) in DOORS])
 def test_doors_are_names_only(module: str) -> None:
     """A door has a docstring, imports, now or later, and ``__all__``: no code of its own."""
     docstring, *rest = ast.parse(SOURCES[module].read_text()).body
@@ -272,15 +300,20 @@ def test_one_face_does_not_import_the_other(face: str, other: str) -> None:
     """Either world can be used without the other."""
     code = f"import sys, pool.{face}; print([m for m in sys.modules if m.startswith('pool.')])"
     loaded = ast.literal_eval(run(code))
-    absent = {other, f"_runtime.{other}", "_sync" if other == "sync" else "_async"}
+    absent = {other, f"_runtime.{other}", "_sync" if other == "sync" else "_async", "testing"}
     assert {room(module) for module in loaded} & absent == set()
 
 
 def test_faces_have_the_same_names() -> None:
-    """``pool.aio`` and ``pool.sync`` offer the same, and all of it is there."""
+    """``pool.aio`` and ``pool.sync`` offer the same, and all of it is there; so do those of the kit."""
     import pool.aio
     import pool.sync
+    import pool.testing.aio
+    import pool.testing.sync
 
     assert pool.aio.__all__ == pool.sync.__all__
-    for face in (pool.aio, pool.sync):
+    assert pool.testing.aio.__all__ == pool.testing.sync.__all__
+    # A stage is of one world, and nothing that it is given tells of which.
+    assert set(pool.testing.aio.__all__) - set(pool.testing.__all__) <= {"Stage"}
+    for face in (pool.aio, pool.sync, pool.testing, pool.testing.aio, pool.testing.sync):
         assert [name for name in face.__all__ if not hasattr(face, name)] == []

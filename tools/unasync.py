@@ -55,11 +55,15 @@ PLAN = Plan(
     trees=(
         Tree("src/pool/_async", "src/pool/_sync"),
         Tree("src/pool/aio", "src/pool/sync"),
+        Tree("src/pool/testing/_async", "src/pool/testing/_sync"),
+        Tree("src/pool/testing/aio", "src/pool/testing/sync"),
         Tree("tests/behaviour/_async", "tests/behaviour/_sync"),
+        Tree("tests/schedules/_async", "tests/schedules/_sync"),
     ),
     renames={
         "_async": "_sync",
         "aio": "sync",
+        "aio_checkout": "sync_checkout",
         "aio_net": "sync_net",
     },
     escapes=("async pool",),

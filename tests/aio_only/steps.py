@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 import pytest
-from aio_only.well_formed import assert_well_formed
 
 from pool import monitoring
 from pool.aio import ConnectionManager, ConnectionPool
+from pool.testing._order import check_order
 from support.aio import PATIENCE, until
 
 __all__ = [
@@ -375,4 +375,4 @@ class World:
         assert manager.most_live <= (self.bounds.max_size or manager.most_live)
         assert manager.most_of_all <= (self.bounds.total_max_size or manager.most_of_all)
         assert manager.most_creating <= options.max_connecting
-        assert_well_formed(self.events)
+        check_order(self.events, ended=True)

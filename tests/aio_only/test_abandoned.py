@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from aio_only.steps import Conn, Hooked, Stepping, World, ended, turn
 from aio_only.test_cancel_every_step import ACQUIRES, CLOSES, RELEASES
-from aio_only.well_formed import assert_well_formed
 
 from pool import monitoring
 from pool.aio import ConnectionPool
+from pool.testing._order import check_order
 from support.aio import call_soon, until
 
 pytestmark = pytest.mark.concurrency
@@ -208,7 +208,7 @@ async def test_a_coroutine_that_is_closed_elsewhere() -> None:
     await until(lambda: pool.stats().total == 0)
     assert [conn.disposals for conn in manager.opened] == [1]
     await pool.close()
-    assert_well_formed(events)
+    check_order(events, ended=True)
 
 
 async def driven(call: Coroutine[Any, Any, object], condition: Callable[[], bool]) -> None:

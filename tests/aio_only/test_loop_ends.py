@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from aio_only.kept import Kept
 from aio_only.steps import Conn
-from aio_only.well_formed import assert_well_formed
 from behaviour._async.fakes import Chance
 
 from pool import monitoring
 from pool._runtime import aio
 from pool.aio import ConnectionPool
+from pool.testing._order import check_order
 from support.aio import until
 
 pytestmark = pytest.mark.concurrency
@@ -140,7 +140,7 @@ def run(program: Program, options: dict[str, Any], turns: int, error: bool) -> b
     assert not manager.faults, manager.faults
     assert sum(conn.disposals == 0 for conn in manager.opened) == stats.idle, stats
     assert all(conn.disposals <= 1 for conn in manager.opened)
-    assert_well_formed(events, ended=False)
+    check_order(events)
     return over
 
 
@@ -215,7 +215,7 @@ def test_a_listener_that_ends_the_program_as_the_worker_tells_it(
             runner.run(main())
         runner.run(end())
     assert [conn.disposals for conn in manager.opened] == [1] * len(manager.opened)
-    assert_well_formed(events)
+    check_order(events, ended=True)
 
 
 async def made() -> Kept:

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from aio_only.well_formed import assert_well_formed
-
 from pool import monitoring
 from pool.sync import ConnectionManager, ConnectionPool
+from pool.testing._order import check_order
 from support.sync import PATIENCE, Running, call_soon, until
 
 __all__ = ["Conn", "HookError", "Hooked", "Stepping", "Strike", "World"]
@@ -264,7 +263,7 @@ class World:
         assert manager.most_live <= (self.bounds.max_size or manager.most_live)
         assert manager.most_of_all <= (self.bounds.total_max_size or manager.most_of_all)
         assert manager.most_creating <= options.max_connecting
-        assert_well_formed(self.events)
+        check_order(self.events, ended=True)
 
     def _release_all(self) -> bool:
         while self.leases:

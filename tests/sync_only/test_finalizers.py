@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from aio_only.well_formed import assert_well_formed
 from behaviour._sync.fakes import Connection, Manager, Recorder, assert_empty, held
 
 from pool.sync import ConnectionPool
+from pool.testing._order import check_order
 from support.sync import Gate, call_soon, until
 
 pytestmark = [
@@ -146,7 +146,7 @@ def test_many_threads_lose_and_use() -> None:
     finally:
         gc.set_threshold(*before)
     assert pool.stats().acquired == 150
-    assert_well_formed(recorder.events)
+    check_order(recorder.events, ended=True)
     assert_empty(pool, manager)
 
 

@@ -7,7 +7,6 @@ from threading import get_ident
 from typing import Any
 
 import pytest
-from aio_only.well_formed import assert_well_formed
 from behaviour._sync.fakes import (
     Connection,
     FakeClock,
@@ -22,6 +21,7 @@ from behaviour._sync.meddlers import told
 from pool import monitoring
 from pool.monitoring import ConnectionCheckedOutEvent, ConnectionLeakedEvent
 from pool.sync import ConnectionPool
+from pool.testing._order import check_order
 from support.sync import Gate, call_soon, until
 
 pytestmark = pytest.mark.concurrency
@@ -80,7 +80,7 @@ def telling(manager: Manager | None = None, **options: Any) -> Iterator[Telling]
     finally:
         scene.slow.gate.open()
         scene.pool.close(10.0)
-    assert_well_formed(scene.recorder.events)
+    check_order(scene.recorder.events, ended=True)
     assert_empty(scene.pool, scene.manager)
     assert get_ident() not in scene.slow.threads
 
@@ -176,7 +176,7 @@ def test_a_listener_ends_the_lease() -> None:
     with ConnectionPool(manager, event_listeners=listeners, leak_threshold=AT_ONCE) as pool:
         leases.append(pool.acquire("e"))
         until(lambda: pool.stats().closed == 1)
-    assert_well_formed(recorder.events)
+    check_order(recorder.events, ended=True)
     assert "ConnectionLeaked" in recorder.names()
     assert_empty(pool, manager)
 
@@ -196,7 +196,7 @@ def test_no_report_before_the_lease_was_told() -> None:
         until(lambda: "ConnectionLeaked" in recorder.names())
         lease.release()
         until(lambda: pool.stats().idle == 1)
-    assert_well_formed(recorder.events)
+    check_order(recorder.events, ended=True)
     assert_empty(pool, manager)
 
 
@@ -225,7 +225,7 @@ def test_an_interrupted_report(monkeypatch: pytest.MonkeyPatch) -> None:
         for lease in leases:
             lease.release()
         assert pool.stats().idle == 3
-    assert_well_formed(recorder.events)
+    check_order(recorder.events, ended=True)
     assert_empty(pool, manager)
 
 
@@ -253,5 +253,5 @@ def test_the_order_holds_under_load() -> None:
             call.result()
         pool.close(10.0)
     assert "ConnectionLeaked" in recorder.names()
-    assert_well_formed(recorder.events)
+    check_order(recorder.events, ended=True)
     assert_empty(pool, manager)

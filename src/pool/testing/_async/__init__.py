@@ -1,0 +1,1 @@
+"""What of the kit has two faces, written once."""
