@@ -1,0 +1,23 @@
+"""Every scenario holds in every schedule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pool.testing import Exploration
+
+from .scenarios import SCENARIOS
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of runs log thousands of refused connects."""
+    caplog.set_level("CRITICAL", logger="pool.connection")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scenario(scenario: Callable[[Any], Any], explorer: Callable[..., Exploration]) -> None:
+    """No limit is exceeded, nothing has two owners, nobody is forgotten, and nothing is left."""
+    result = explorer(scenario, preemptions=3)
+    assert result.schedules > 50
