@@ -7,6 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11 
 BIN := .venv/bin
 NOX := $(BIN)/nox
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+SOAK_SECONDS ?= 600
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
@@ -37,6 +38,14 @@ quick: .venv/.nox ## Run the fast tests on one Python
 .PHONY: repeat
 repeat: .venv/.nox ## Run the concurrency tests 200 times on every Python found
 	@$(NOX) -s repeat
+
+.PHONY: explore
+explore: .venv/.nox ## Explore over a hundred thousand schedules in each world
+	@$(NOX) -s explore
+
+.PHONY: soak
+soak: .venv/.nox ## Soak both worlds in chaos, on real servers: SOAK_SECONDS=600
+	@$(NOX) -s soak -- --seconds $(SOAK_SECONDS)
 
 .PHONY: docs
 docs: .venv/.nox ## Build the documentation and run its examples

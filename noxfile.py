@@ -153,6 +153,21 @@ def repeat(session: nox.Session) -> None:
     session.run("pytest", "-q", "-x", "-m", "concurrency", "--count", "200", *session.posargs)
 
 
+@nox.session(requires=["build"])
+def explore(session: nox.Session) -> None:
+    """More than a hundred thousand schedules in each world."""
+    install_wheel(session, "test")
+    bounds = session.posargs or ["--schedules", "6000", "--at-least", "100000"]
+    session.run("pytest", "-q", "tests/schedules", *bounds)
+
+
+@nox.session(requires=["build"])
+def soak(session: nox.Session) -> None:
+    """Threads and tasks, chaos, real servers: ten minutes, or ``--seconds N``."""
+    install_wheel(session, "test")
+    session.run("python", "-m", "soak", *session.posargs)
+
+
 @nox.session(requires=["build"], reuse_venv=False)
 def wheel(session: nox.Session) -> None:
     """Build, install into a fresh environment without anything else, and try it."""
@@ -164,7 +179,7 @@ def wheel(session: nox.Session) -> None:
 
 SMOKE_TEST = """
 import importlib.metadata, importlib.resources
-import pool, pool.aio, pool.sync, pool.monitoring
+import pool, pool.aio, pool.sync, pool.monitoring, pool.testing
 assert importlib.metadata.version("twinpool") == pool.__version__
 assert importlib.resources.files("pool").joinpath("py.typed").is_file()
 assert pool.aio.__all__ == pool.sync.__all__
