@@ -6,38 +6,44 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.contest import Result, measure
-from benchmarks.peers import ENTRIES, FLOOR
-from benchmarks.report import data, page, python, sections
+from benchmarks.page import write
+from benchmarks.report import data, platform_text, reached, sections, summary
+from benchmarks.results import Effort
+from benchmarks.targets import Findings
 from benchmarks.validity import InvalidError
+from benchmarks.works import WORKS, WORLDS
 
-KEYS = sorted({entry.key for entry in ENTRIES} - {FLOOR})
+KEYS = sorted(
+    {e.key for work in WORKS for world in WORLDS for e in work.entries(world)} - {"floor"}
+)
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure an uncontended checkout, interleaved with those of other pools.",
+        description="Measure the pool, interleaved with other pools and with floors.",
     )
-    result.add_argument("--rounds", type=count, default=10, help="rounds (default %(default)s)")
+    result.add_argument("--world", choices=list(WORLDS), help="only this world")
     result.add_argument(
-        "--slice",
-        type=milliseconds,
-        default=0.5,
-        metavar="MS",
-        help="milliseconds of each slice (default %(default)s)",
+        "--work",
+        action="append",
+        choices=[work.key for work in WORKS],
+        metavar="WORK",
+        help=f"only this work; may be repeated: {', '.join(work.key for work in WORKS)}",
     )
-    result.add_argument("--world", choices=("sync", "async"), help="only this world")
     result.add_argument(
         "--only",
         action="append",
         choices=KEYS,
         metavar="PEER",
-        help=f"only this one and the floor; may be repeated: {', '.join(KEYS)}",
+        help=f"only this one and what it is compared with; may be repeated: {', '.join(KEYS)}",
     )
+    result.add_argument("--rounds", type=count, help="rounds, if not as many as each work has")
     result.add_argument("--quick", action="store_true", help="two tiny rounds: does it work?")
     result.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
-    result.add_argument("--markdown", type=Path, metavar="FILE", help="write docs/benchmarks.md")
+    result.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write docs/benchmarks.md and its charts"
+    )
     return result
 
 
@@ -48,36 +54,39 @@ def count(text: str) -> int:
     return number
 
 
-def milliseconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1000:
-        raise ValueError
-    return number
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measure and report; return the exit status."""
     args = parser().parse_args(argv)
-    rounds, slice_ms = (2, 0.1) if args.quick else (args.rounds, args.slice)
-    worlds: dict[str, list[Result]] = {}
+    effort = Effort(args.quick, args.rounds)
+    findings: Findings = {}
     try:
-        for world in [args.world] if args.world else ["sync", "async"]:
-            chosen = [
-                entry
-                for entry in ENTRIES
-                if entry.world == world
-                and (entry.key == FLOOR or not args.only or entry.key in args.only)
-            ]
-            worlds[world] = asyncio.run(measure(chosen, rounds, slice_ms))
+        for work in WORKS:
+            if args.work and work.key not in args.work:
+                continue
+            for world in [args.world] if args.world else WORLDS:
+                chosen = [
+                    entry
+                    for entry in work.entries(world)
+                    if not args.only or entry.key in args.only or entry.key == work.base
+                ]
+                if chosen:
+                    print(f"{work.title}: {WORLDS[world]} ...", file=sys.stderr)
+                    findings[work.key, world] = asyncio.run(work.run(chosen, effort))
     except InvalidError as error:
         print(f"invalid: {error}", file=sys.stderr)
         return 1
-    print(f"{python()}, {rounds} rounds\n\n{sections(worlds)}")
+    parts = (
+        platform_text(),
+        sections(findings),
+        summary(findings, everything=False),
+        reached(findings),
+    )
+    print("\n\n".join(parts))
     if args.json:
-        text = json.dumps(data(worlds, rounds, slice_ms), indent=2)
+        text = json.dumps(data(findings, effort), indent=2, allow_nan=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     if args.markdown:
-        args.markdown.write_text(page(worlds, rounds, slice_ms), encoding="utf-8")
+        write(args.markdown, findings, effort)
     return 0
 
 

@@ -8,18 +8,27 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from typing import Any, cast
 
 from benchmarks.fakes import FakeConnection, FakeServer
 
 
 class AsyncPeer(ABC):
-    """A pool that may hold one connection."""
+    """A pool that may hold so many connections.
+
+    Parameters:
+        size: how many.
+    """
 
     code: str
     """How its users take and return a connection: what ``run`` does."""
 
-    def __init__(self) -> None:
-        self.server = FakeServer()
+    kind: type[FakeConnection] = FakeConnection
+    """The class of its connections."""
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+        self.server = FakeServer(self.kind)
 
     @abstractmethod
     async def setup(self) -> None:
@@ -30,8 +39,12 @@ class AsyncPeer(ABC):
         """Take and return a connection ``n`` times."""
 
     @abstractmethod
-    def checkout(self) -> AbstractAsyncContextManager[FakeConnection]:
-        """Take and return a connection once, and show which."""
+    def checkout(self) -> AbstractAsyncContextManager[Any]:
+        """Take and return a connection once: what users write where there is a block."""
+
+    def bare(self, leased: Any) -> FakeConnection:
+        """Return the connection that ``checkout`` gave, without what the pool has put around it."""
+        return cast("FakeConnection", leased)
 
     @abstractmethod
     async def teardown(self) -> None:
@@ -46,9 +59,11 @@ class SyncPeer(ABC):
     """The same for threads."""
 
     code: str
+    kind: type[FakeConnection] = FakeConnection
 
-    def __init__(self) -> None:
-        self.server = FakeServer()
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+        self.server = FakeServer(self.kind)
 
     @abstractmethod
     def setup(self) -> None: ...
@@ -57,7 +72,10 @@ class SyncPeer(ABC):
     def run(self, n: int) -> None: ...
 
     @abstractmethod
-    def checkout(self) -> AbstractContextManager[FakeConnection]: ...
+    def checkout(self) -> AbstractContextManager[Any]: ...
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return cast("FakeConnection", leased)
 
     @abstractmethod
     def teardown(self) -> None: ...
@@ -67,7 +85,7 @@ class Threaded(AsyncPeer):
     """A sync peer, driven like an async one."""
 
     def __init__(self, peer: SyncPeer) -> None:
-        super().__init__()
+        super().__init__(peer.size)
         self.peer = peer
         self.code = peer.code
         self.server = peer.server
@@ -79,9 +97,12 @@ class Threaded(AsyncPeer):
         self.peer.run(n)
 
     @asynccontextmanager
-    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
-        with self.peer.checkout() as connection:
-            yield connection
+    async def checkout(self) -> AsyncGenerator[Any, None]:
+        with self.peer.checkout() as leased:
+            yield leased
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return self.peer.bare(leased)
 
     async def teardown(self) -> None:
         self.peer.teardown()

@@ -1,68 +1,106 @@
-"""Results as text and as data. They name the Python and the versions measured, never the machine."""
+"""Results as text and as data. They name the Python, the cores and the versions, never the machine."""
 
+import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from string import Template
+from math import isfinite
 from typing import Any
 
-from benchmarks.contest import SLICES, Result
-from benchmarks.peers import BY_HAND, FLOOR, OURS
+from benchmarks.peers import FLOOR, OURS
+from benchmarks.results import Effort, Figure, Measure, Result, Work
+from benchmarks.targets import Findings, Verdict, judge
+from benchmarks.works import WORKS, WORLDS
 
-TARGETS = {"sync": 1.5, "async": 1.6}
-"""How many times the floor our block should cost at most."""
-
-TITLES = {"sync": "Threads", "async": "asyncio"}
-
-PAGE = Path(__file__).with_name("page.md")
-
-HEAD = ("", "what is measured", "ns", "x floor", "min..max")
+__all__ = ["better", "data", "losses", "platform_text", "reached", "sections", "summary", "table"]
 
 
-def python() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()}"
+def platform_text() -> str:
+    cores = os.cpu_count()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {cores} {'core' if cores == 1 else 'cores'}"
 
 
-def table(results: Sequence[Result]) -> str:
-    """Return the results of one world as a Markdown table that is readable as it stands."""
-    measured = sorted((r for r in results if not r.missing), key=lambda r: r.ratio)
+# --- Tables ------------------------------------------------------------------------------------------------
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """Return a Markdown table that is readable as it stands; so many columns are aligned to the left."""
+    lines = [head, *rows]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
+    rules = [
+        "-" * width if column < left else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
+    return "\n".join(
+        f"| {' | '.join(padded(line, widths, left))} |" for line in (head, rules, *rows)
+    )
+
+
+def padded(cells: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
+    return [
+        cell.ljust(width) if column < left else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+
+
+def table(work: Work, results: Sequence[Result]) -> str:
+    """Return the results of one work in one world, the best first."""
+    first = work.leading
+    sign = -1 if first.more else 1
+    measured = sorted(
+        (r for r in results if not r.missing), key=lambda r: sign * r.figures[first.key].value
+    )
     missing = [r for r in results if r.missing]
-    rows = [HEAD]
+    head = ["", "what is measured"] if work.shows_code else [""]
+    left = len(head)
+    for measure in work.measures:
+        head += columns(measure)
+    rows = []
     for result in measured:
         bold = "**" if result.entry.key == OURS else ""
-        low, high = min(result.ratios), max(result.ratios)
-        rows.append(
-            (
-                f"{bold}{titled(result)}{bold}",
-                f"`{result.code}`",
-                f"{result.ns:,.0f}",
-                f"{bold}{result.ratio:.2f}{bold}",
-                f"{low:.2f}..{high:.2f}",
-            )
-        )
-    rows += [(titled(result), result.missing, "", "", "") for result in missing]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    lines = [aligned(row, widths) for row in rows]
-    rules = ["-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    lines.insert(1, f"| {' | '.join(rules)} |")
-    return "\n".join(lines)
+        row = [f"{bold}{titled(result)}{bold}"]
+        if work.shows_code:
+            row.append(f"`{result.code}`")
+        for measure in work.measures:
+            row += cells(measure, result.figures[measure.key], bold)
+        rows.append(row)
+    for result in missing:
+        rows.append([titled(result), result.missing, *[""] * (len(head) - 2)])
+    return grid(head, rows, left)
 
 
-def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.ljust(width) if i < 2 else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return f"| {' | '.join(cells)} |"
+def columns(measure: Measure) -> list[str]:
+    related = [measure.related] if measure.related else []
+    return [measure.title, *related, *(["min..max"] if measure.spread else [])]
+
+
+def cells(measure: Measure, figure: Figure, bold: str) -> list[str]:
+    """Return what a table says of one measure."""
+    value, numbers, digits = number(figure.value, measure.digits), figure.values, measure.digits
+    row = [value] if measure.related else [f"{bold}{value}{bold}"]
+    if measure.related and not figure.ratios:
+        # What it would be compared with is missing.
+        return [*row, *[""] * (len(columns(measure)) - 1)]
+    if measure.related:
+        row.append(f"{bold}{number(figure.ratio, 2)}{bold}")
+        numbers, digits = figure.ratios, 2
+    if measure.spread:
+        row.append(f"{number(min(numbers), digits)}..{number(max(numbers), digits)}")
+    return row
+
+
+def number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if isfinite(value) else "∞"
 
 
 def titled(result: Result) -> str:
     """Return the name of a competitor with its version."""
-    number = version_of(result)
-    if number is None or result.entry.distribution == "twinpool":
+    numbered = version_of(result)
+    if numbered is None or result.entry.ours:
         return result.entry.label
-    return f"{result.entry.label} {number}"
+    name, comma, rest = result.entry.label.partition(",")
+    return f"{name} {numbered}{comma}{rest}"
 
 
 def version_of(result: Result) -> str | None:
@@ -72,52 +110,125 @@ def version_of(result: Result) -> str | None:
         return None
 
 
-def verdict(results: Sequence[Result]) -> str:
-    """Say in a sentence how our block fares against its target, and who is faster."""
+def sections(findings: Findings, heading: str = "") -> str:
+    """Return the tables of everything measured, each with who is better than we are."""
+    texts = []
+    for work in WORKS:
+        worlds = [world for world in WORLDS if findings.get((work.key, world))]
+        if not worlds:
+            continue
+        texts.append(f"{heading} {work.title}".strip())
+        if heading:
+            texts.append(work.about)
+        for world in worlds:
+            results = findings[work.key, world]
+            sub = f"{heading}# {work.title}: {WORLDS[world]}" if heading else WORLDS[world]
+            texts += [sub, table(work, results), ranking(work, results)]
+    return "\n\n".join(texts)
+
+
+def ranking(work: Work, results: Sequence[Result]) -> str:
+    """Say in a sentence who does better."""
+    if not any(r.entry.key == OURS and not r.missing for r in results):
+        return "twinpool was not measured."
+    measure = work.leading
+    named = [result.entry.label for result, _ in better(work, measure, results)]
+    what = "Better" if len(work.measures) == 1 else f"Better by {measure.title.split(',')[0]}"
+    return f"{what}: {', '.join(named) or 'none of the others'}."
+
+
+# --- Targets, and where we lose ----------------------------------------------------------------------------
+
+
+def summary(findings: Findings, everything: bool = True) -> str:
+    """Return what was aimed at and what was reached, of everything or only of what was measured."""
+    rows = []
+    for v in judge(findings):
+        if v.met is None and not everything:
+            continue
+        measured, spread = "", ""
+        if v.value is not None and v.least is not None and v.most is not None:
+            digits = 2 if v.target.related or not v.target.unit else 1
+            measured = f"{number(v.value, digits)}{v.target.unit}"
+            spread = f"{number(v.least, digits)}..{number(v.most, digits)}"
+        name = f"{v.target.what}"
+        rows.append([name, WORLDS[v.target.world], v.target.bound, measured, spread, v.word])
+    return grid(["work", "", "target", "measured", "min..max", "met"], rows, 3)
+
+
+def reached(findings: Findings) -> str:
+    """Say in a sentence how many targets were met."""
+    verdicts = judge(findings)
+    met = sum(v.met is True for v in verdicts)
+    left_out = sum(v.met is None for v in verdicts)
+    text = f"{met} of {len(verdicts)} targets are met"
+    return f"{text}, {left_out} were not measured." if left_out else f"{text}."
+
+
+def losses(findings: Findings) -> str:
+    """Say truly where a target was missed, and who does better than we do, and by how much."""
+    missed = [v for v in judge(findings) if v.met is False]
+    if missed:
+        names = "; ".join(f"{v.target.what} ({WORLDS[v.target.world]})" for v in missed)
+        texts = [f"- **Targets missed:** {names}."]
+    else:
+        texts = ["- **Targets missed:** none of those measured."]
+    for work in WORKS:
+        for world, title in WORLDS.items():
+            results = findings.get((work.key, world), ())
+            for measure in work.measures:
+                others = better(work, measure, results) if measure.ranked else []
+                if others:
+                    named = ", ".join(f"{result.entry.label} ({times})" for result, times in others)
+                    texts.append(f"- **{work.title}, {title}, {measure.title}:** {named}.")
+    return "\n".join(texts)
+
+
+def better(work: Work, measure: Measure, results: Sequence[Result]) -> list[tuple[Result, str]]:
+    """Return who of the others does better than our block, and what theirs is as a multiple of ours."""
     ours = next((r for r in results if r.entry.key == OURS and not r.missing), None)
     if ours is None:
-        return "twinpool was not measured."
-    target = TARGETS[ours.entry.world]
-    word = "met" if ours.ratio <= target else "**missed**"
-    faster = [
-        r.entry.label
-        for r in results
-        if r.entry.key not in (FLOOR, BY_HAND) and not r.missing and r.ratio < ours.ratio
-    ]
-    return (
-        f"The block costs {ours.ratio:.2f} times the floor; the target, at most {target}, is {word}. "
-        f"Cheaper: {', '.join(faster) or 'none of the others'}."
-    )
+        return []
+    own = ours.figures[measure.key].value
+    found = []
+    for result in results:
+        if result.missing or result.entry.ours or result.entry.key in (FLOOR, work.base):
+            continue
+        theirs = result.figures[measure.key].value
+        more, less = (theirs, own) if measure.more else (own, theirs)
+        if round(less, measure.digits) < round(more, measure.digits):
+            found.append((theirs, result))
+    found.sort(key=lambda pair: pair[0], reverse=measure.more)
+    return [(result, f"{number(theirs / own, 2)} of ours") for theirs, result in found]
 
 
-def sections(worlds: dict[str, list[Result]], heading: str = "") -> str:
-    """Return the tables of all worlds measured, with their verdicts."""
-    return "\n\n".join(
-        f"{heading}{TITLES[world]}\n\n{table(results)}\n\n{verdict(results)}"
-        for world, results in worlds.items()
-    )
+# --- Data --------------------------------------------------------------------------------------------------
 
 
-def page(worlds: dict[str, list[Result]], rounds: int, slice_ms: float) -> str:
-    """Return the page for the documentation."""
-    return Template(PAGE.read_text(encoding="utf-8")).substitute(
-        python=python(),
-        rounds=rounds,
-        slices=SLICES,
-        slice=f"{slice_ms:g}",
-        results=sections(worlds, "### "),
-    )
-
-
-def data(worlds: dict[str, list[Result]], rounds: int, slice_ms: float) -> dict[str, Any]:
-    """Return everything that was measured, for programs."""
+def data(findings: Findings, effort: Effort) -> dict[str, Any]:
+    """Return everything that was measured, for programs. What is not finite is ``None``."""
+    works: dict[str, dict[str, Any]] = {}
+    for (work, world), results in findings.items():
+        works.setdefault(work, {})[world] = [facts(result) for result in results]
     return {
-        "python": python(),
-        "rounds": rounds,
-        "slices": SLICES,
-        "slice_ms": slice_ms,
-        "targets": TARGETS,
-        "worlds": {world: [facts(r) for r in results] for world, results in worlds.items()},
+        "platform": platform_text(),
+        "quick": effort.quick,
+        "targets": [judged(v) for v in judge(findings)],
+        "works": works,
+    }
+
+
+def judged(v: Verdict) -> dict[str, Any]:
+    target = v.target
+    return {
+        "what": target.what,
+        "work": target.work,
+        "world": target.world,
+        "key": target.key,
+        "measure": target.measure,
+        "bound": target.bound,
+        "value": finite(v.value),
+        "met": v.met,
     }
 
 
@@ -129,10 +240,16 @@ def facts(result: Result) -> dict[str, Any]:
     }
     if result.missing:
         return common | {"missing": result.missing}
-    return common | {
-        "code": result.code,
-        "ns": result.ns,
-        "ratio": result.ratio,
-        "times_ns": result.times,
-        "ratios": result.ratios,
+    figures = {
+        key: {
+            "value": finite(figure.value),
+            "values": [finite(value) for value in figure.values],
+            "ratios": [finite(ratio) for ratio in figure.ratios],
+        }
+        for key, figure in result.figures.items()
     }
+    return common | {"code": result.code, "figures": figures}
+
+
+def finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from benchmarks.fakes import FakeConnection
-from benchmarks.peer import AsyncPeer
+from benchmarks.peer import AsyncPeer, SyncPeer
 
 MOMENT = 0.05
 """Seconds in which a checkout would surely end, if nothing stood in its way."""
@@ -22,7 +22,8 @@ async def check(name: str, peer: AsyncPeer) -> None:
     Raises:
         InvalidError: it does not.
     """
-    async with peer.checkout() as connection:
+    async with peer.checkout() as leased:
+        connection = peer.bare(leased)
         demand(isinstance(connection, FakeConnection), f"{name} leases something else")
         beside = peer.beside(1)
         done, _ = await asyncio.wait([beside], timeout=MOMENT)
@@ -32,17 +33,17 @@ async def check(name: str, peer: AsyncPeer) -> None:
     demand(bool(done), f"{name} waits for a connection that is there")
     await peer.run(3)
     async with asyncio.timeout(PATIENCE), peer.checkout() as again:
-        demand(again is connection, f"{name} does not give the connection back")
+        demand(peer.bare(again) is connection, f"{name} does not give the connection back")
     check_opened(name, peer)
 
 
-def check_opened(name: str, peer: AsyncPeer) -> None:
-    """Check that it opened one connection and no other.
+def check_opened(name: str, peer: AsyncPeer | SyncPeer) -> None:
+    """Check that it opened as many connections as it may have, and no other.
 
     Raises:
         InvalidError: it did not.
     """
-    demand(peer.server.opened == 1, f"{name} opened {peer.server.opened} connections")
+    demand(peer.server.opened == peer.size, f"{name} opened {peer.server.opened} connections")
 
 
 def check_quiet() -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from importlib import import_module
 
-from benchmarks.peer import AsyncPeer, SyncPeer, Threaded
+from benchmarks.peer import AsyncPeer, SyncPeer
 
-__all__ = ["BY_HAND", "ENTRIES", "FLOOR", "OURS", "Entry"]
+__all__ = ["BY_HAND", "ENTRIES", "FLOOR", "OURS", "Entry", "waiting"]
 
 FLOOR = "floor"
 OURS = "twinpool"
@@ -21,37 +21,58 @@ class Entry:
     """What ``--only`` calls it."""
     label: str
     place: str
-    """Its module and class."""
+    """Its module in this package, and its class."""
     distribution: str | None = None
     """What has to be installed."""
+    waits: bool = True
+    """Whether it takes part where callers wait: not every pool lets them, and one of ours is enough."""
 
-    def make(self) -> AsyncPeer:
+    @property
+    def ours(self) -> bool:
+        return self.distribution == "twinpool"
+
+    def make(self, size: int = 1) -> AsyncPeer | SyncPeer:
         """Return the peer, not set up yet.
 
         Raises:
             ImportError: it cannot be had here.
         """
         module, name = self.place.split(".")
-        peer = getattr(import_module(f"{__name__}.{module}"), name)()
+        peer = getattr(import_module(f"{__name__}.{module}"), name)(size)
         assert isinstance(peer, AsyncPeer | SyncPeer)
-        return Threaded(peer) if isinstance(peer, SyncPeer) else peer
+        return peer
 
+
+GENERIC = "generic-connection-pool"
 
 ENTRIES = (
-    Entry("sync", FLOOR, "the floor: deque and lock", "floor.Sync"),
+    Entry("sync", FLOOR, "the floor: deque and lock", "floor.Sync", waits=False),
     Entry("sync", OURS, "twinpool", "twinpool.SyncBlock", "twinpool"),
-    Entry("sync", BY_HAND, "twinpool, by hand", "twinpool.SyncByHand", "twinpool"),
+    Entry("sync", BY_HAND, "twinpool, by hand", "twinpool.SyncByHand", "twinpool", waits=False),
     Entry("sync", "queue", "queue.LifoQueue", "lifo.Sync"),
     Entry("sync", "psycopg", "psycopg_pool", "psycopg.Sync", "psycopg-pool"),
     Entry("sync", "pymongo", "PyMongo's Pool", "mongo.Sync", "pymongo"),
     Entry("sync", "sqlalchemy", "SQLAlchemy's QueuePool", "alchemy.Sync", "sqlalchemy"),
-    Entry("sync", "generic", "generic-connection-pool", "generic.Sync", "generic-connection-pool"),
-    Entry("async", FLOOR, "the floor: deque", "floor.Aio"),
+    Entry("sync", "redis", "redis-py's pool", "redis_py.Sync", "redis", waits=False),
+    Entry("sync", "redis-blocking", "redis-py's blocking pool", "redis_py.Blocking", "redis"),
+    Entry("sync", "urllib3", "urllib3's pool", "urllib.Sync", "urllib3"),
+    Entry("sync", "dbutils", "DBUtils' PooledDB", "db_utils.Sync", "DBUtils"),
+    Entry("sync", "generic", GENERIC, "generic.Sync", GENERIC),
+    Entry("async", FLOOR, "the floor: deque", "floor.Aio", waits=False),
     Entry("async", OURS, "twinpool", "twinpool.AioBlock", "twinpool"),
-    Entry("async", BY_HAND, "twinpool, by hand", "twinpool.AioByHand", "twinpool"),
+    Entry("async", BY_HAND, "twinpool, by hand", "twinpool.AioByHand", "twinpool", waits=False),
     Entry("async", "queue", "asyncio.LifoQueue", "lifo.Aio"),
     Entry("async", "psycopg", "psycopg_pool", "psycopg.Aio", "psycopg-pool"),
     Entry("async", "pymongo", "PyMongo's Pool", "mongo.Aio", "pymongo"),
     Entry("async", "sqlalchemy", "SQLAlchemy's pool", "alchemy_aio.Aio", "sqlalchemy"),
-    Entry("async", "generic", "generic-connection-pool", "generic.Aio", "generic-connection-pool"),
+    Entry("async", "redis", "redis-py's pool", "redis_py.Aio", "redis", waits=False),
+    Entry("async", "redis-blocking", "redis-py's blocking pool", "redis_py.AioBlocking", "redis"),
+    Entry("async", "asyncpg", "asyncpg's Pool", "pg.Aio", "asyncpg"),
+    Entry("async", "aiohttp", "aiohttp's connector", "http.Aio", "aiohttp"),
+    Entry("async", "generic", GENERIC, "generic.Aio", GENERIC),
 )
+
+
+def waiting(world: str) -> tuple[Entry, ...]:
+    """Return those of a world whose callers can wait for a connection."""
+    return tuple(entry for entry in ENTRIES if entry.world == world and entry.waits)

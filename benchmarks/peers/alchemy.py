@@ -1,7 +1,6 @@
 """SQLAlchemy's QueuePool. It has no block: ``close`` gives a connection back. Nothing is reset on return."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from itertools import repeat
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ class Sync(SyncPeer):
 
     def setup(self) -> None:
         self.pool = QueuePool(
-            cast("Any", self.server.open), pool_size=1, max_overflow=0, reset_on_return=None
+            cast("Any", self.server.open), pool_size=self.size, max_overflow=0, reset_on_return=None
         )
 
     def run(self, n: int) -> None:
@@ -28,11 +27,11 @@ class Sync(SyncPeer):
             finally:
                 connection.close()
 
-    @contextmanager
-    def checkout(self) -> Generator[FakeConnection, None, None]:
-        fairy = self.pool.connect()
-        yield cast("FakeConnection", fairy.dbapi_connection)
-        fairy.close()
+    def checkout(self) -> AbstractContextManager[Any]:
+        return closing(self.pool.connect())
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return cast("FakeConnection", leased.dbapi_connection)
 
     def teardown(self) -> None:
         self.pool.dispose()

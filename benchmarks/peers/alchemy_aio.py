@@ -1,7 +1,5 @@
 """SQLAlchemy's pool for asyncio, driven as its AsyncEngine does it: each call in a greenlet of its own."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from importlib import import_module
 from itertools import repeat
 from typing import Any, cast
@@ -11,8 +9,17 @@ from sqlalchemy.util import greenlet_spawn
 
 from benchmarks.fakes import FakeConnection
 from benchmarks.peer import AsyncPeer
+from benchmarks.peers.block import AsyncBlock
 
 import_module("greenlet")  # SQLAlchemy does without it, but not this pool.
+
+
+class Block(AsyncBlock):
+    async def take(self) -> Any:
+        return await greenlet_spawn(self.pool.connect)
+
+    async def give(self, leased: Any) -> None:
+        await greenlet_spawn(leased.close)
 
 
 class Aio(AsyncPeer):
@@ -20,7 +27,7 @@ class Aio(AsyncPeer):
 
     async def setup(self) -> None:
         self.pool = AsyncAdaptedQueuePool(
-            cast("Any", self.server.open), pool_size=1, max_overflow=0, reset_on_return=None
+            cast("Any", self.server.open), pool_size=self.size, max_overflow=0, reset_on_return=None
         )
 
     async def run(self, n: int) -> None:
@@ -32,11 +39,11 @@ class Aio(AsyncPeer):
             finally:
                 await greenlet_spawn(connection.close)
 
-    @asynccontextmanager
-    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
-        fairy = await greenlet_spawn(self.pool.connect)
-        yield cast("FakeConnection", fairy.dbapi_connection)
-        await greenlet_spawn(fairy.close)
+    def checkout(self) -> Block:
+        return Block(self.pool)
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return cast("FakeConnection", leased.dbapi_connection)
 
     async def teardown(self) -> None:
         await greenlet_spawn(self.pool.dispose)

@@ -4,8 +4,7 @@ A class-based context manager, one small object for each checkout, around a dequ
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable
 from itertools import repeat
 from threading import Lock
 from types import TracebackType
@@ -19,9 +18,9 @@ class SyncPool:
 
     __slots__ = ("idle", "lock")
 
-    def __init__(self, connection: FakeConnection) -> None:
+    def __init__(self, connections: Iterable[FakeConnection]) -> None:
         self.lock = Lock()
-        self.idle = deque([connection])
+        self.idle = deque(connections)
 
     def connection(self) -> "SyncLease":
         return SyncLease(self)
@@ -58,8 +57,8 @@ class AsyncPool:
 
     __slots__ = ("idle",)
 
-    def __init__(self, connection: FakeConnection) -> None:
-        self.idle = deque([connection])
+    def __init__(self, connections: Iterable[FakeConnection]) -> None:
+        self.idle = deque(connections)
 
     def connection(self) -> "AsyncLease":
         return AsyncLease(self)
@@ -91,7 +90,7 @@ class Sync(SyncPeer):
     code = "with floor.connection():"
 
     def setup(self) -> None:
-        self.pool = SyncPool(self.server.open())
+        self.pool = SyncPool(self.server.open() for _ in range(self.size))
 
     def run(self, n: int) -> None:
         pool = self.pool
@@ -99,10 +98,8 @@ class Sync(SyncPeer):
             with pool.connection():
                 pass
 
-    @contextmanager
-    def checkout(self) -> Generator[FakeConnection, None, None]:
-        with self.pool.connection() as connection:
-            yield connection
+    def checkout(self) -> SyncLease:
+        return self.pool.connection()
 
     def teardown(self) -> None:
         pass
@@ -112,7 +109,7 @@ class Aio(AsyncPeer):
     code = "async with floor.connection():"
 
     async def setup(self) -> None:
-        self.pool = AsyncPool(self.server.open())
+        self.pool = AsyncPool(self.server.open() for _ in range(self.size))
 
     async def run(self, n: int) -> None:
         pool = self.pool
@@ -120,10 +117,8 @@ class Aio(AsyncPeer):
             async with pool.connection():
                 pass
 
-    @asynccontextmanager
-    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
-        async with self.pool.connection() as connection:
-            yield connection
+    def checkout(self) -> AsyncLease:
+        return self.pool.connection()
 
     async def teardown(self) -> None:
         pass

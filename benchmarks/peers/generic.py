@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from itertools import repeat
+from typing import Any
 
 from generic_connection_pool import asyncio as gcp_aio
 from generic_connection_pool import threading as gcp_sync
@@ -34,11 +35,16 @@ class AsyncManager(gcp_aio.BaseConnectionManager[tuple[str, int], FakeConnection
         conn.close()
 
 
+def sizes(size: int) -> Any:
+    """Return the options of a pool of this size: nothing is retired while it is measured."""
+    return {"min_idle": size, "max_size": size, "total_max_size": max(size, 100)}
+
+
 class Sync(SyncPeer):
     code = "with pool.connection(endpoint):"
 
     def setup(self) -> None:
-        self.pool = gcp_sync.ConnectionPool(SyncManager(self.server), min_idle=1, max_size=1)
+        self.pool = gcp_sync.ConnectionPool(SyncManager(self.server), **sizes(self.size))
 
     def run(self, n: int) -> None:
         pool = self.pool
@@ -57,7 +63,7 @@ class Aio(AsyncPeer):
     code = "async with pool.connection(endpoint):"
 
     async def setup(self) -> None:
-        self.pool = gcp_aio.ConnectionPool(AsyncManager(self.server), min_idle=1, max_size=1)
+        self.pool = gcp_aio.ConnectionPool(AsyncManager(self.server), **sizes(self.size))
 
     async def run(self, n: int) -> None:
         pool = self.pool

@@ -2,20 +2,37 @@
 
 import asyncio
 import queue
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from itertools import repeat
+from typing import Any
 
 from benchmarks.fakes import FakeConnection
 from benchmarks.peer import AsyncPeer, SyncPeer
+from benchmarks.peers import block
+
+
+class SyncBlock(block.SyncBlock):
+    def take(self) -> Any:
+        return self.pool.get()
+
+    def give(self, leased: Any) -> None:
+        self.pool.put(leased)
+
+
+class AsyncBlock(block.AsyncBlock):
+    async def take(self) -> Any:
+        return await self.pool.get()
+
+    async def give(self, leased: Any) -> None:
+        await self.pool.put(leased)
 
 
 class Sync(SyncPeer):
     code = "conn = pool.get(); pool.put(conn)"
 
     def setup(self) -> None:
-        self.pool: queue.LifoQueue[FakeConnection] = queue.LifoQueue(1)
-        self.pool.put(self.server.open())
+        self.pool: queue.LifoQueue[FakeConnection] = queue.LifoQueue(self.size)
+        for _ in range(self.size):
+            self.pool.put(self.server.open())
 
     def run(self, n: int) -> None:
         pool = self.pool
@@ -26,11 +43,8 @@ class Sync(SyncPeer):
             finally:
                 pool.put(connection)
 
-    @contextmanager
-    def checkout(self) -> Generator[FakeConnection, None, None]:
-        connection = self.pool.get()
-        yield connection
-        self.pool.put(connection)
+    def checkout(self) -> SyncBlock:
+        return SyncBlock(self.pool)
 
     def teardown(self) -> None:
         pass
@@ -40,8 +54,9 @@ class Aio(AsyncPeer):
     code = "conn = await pool.get(); await pool.put(conn)"
 
     async def setup(self) -> None:
-        self.pool: asyncio.LifoQueue[FakeConnection] = asyncio.LifoQueue(1)
-        await self.pool.put(self.server.open())
+        self.pool: asyncio.LifoQueue[FakeConnection] = asyncio.LifoQueue(self.size)
+        for _ in range(self.size):
+            await self.pool.put(self.server.open())
 
     async def run(self, n: int) -> None:
         pool = self.pool
@@ -52,11 +67,8 @@ class Aio(AsyncPeer):
             finally:
                 await pool.put(connection)
 
-    @asynccontextmanager
-    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
-        connection = await self.pool.get()
-        yield connection
-        await self.pool.put(connection)
+    def checkout(self) -> AsyncBlock:
+        return AsyncBlock(self.pool)
 
     async def teardown(self) -> None:
         pass

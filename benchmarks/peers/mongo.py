@@ -1,16 +1,16 @@
 """PyMongo's pools. Only the connect is faked: no socket, no handshake."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from itertools import repeat
 from typing import Any, cast
 
 from pymongo.asynchronous.pool import AsyncConnection
 from pymongo.asynchronous.pool import Pool as AsyncPool
+from pymongo.monitoring import ConnectionPoolListener, _EventListeners
 from pymongo.pool_options import PoolOptions
 from pymongo.synchronous.pool import Connection, Pool
 
-from benchmarks.fakes import ENDPOINT, FakeConnection, FakeServer
+from benchmarks.fakes import ENDPOINT, FakeConnection, FakeServer, Indifferent
 from benchmarks.peer import AsyncPeer, SyncPeer
 
 
@@ -40,11 +40,19 @@ class AioPool(AsyncPool):
         return AioConnection(fake, self, ENDPOINT, self.server.opened, self.is_sdam)
 
 
+class Listener(Indifferent, ConnectionPoolListener):
+    """Hears of every event."""
+
+
 class Sync(SyncPeer):
     code = "with pool.checkout():"
+    listeners: _EventListeners | None = None
 
     def setup(self) -> None:
-        self.pool = SyncPool(ENDPOINT, PoolOptions(max_pool_size=1, pause_enabled=False))
+        options = PoolOptions(
+            max_pool_size=self.size, pause_enabled=False, event_listeners=self.listeners
+        )
+        self.pool = SyncPool(ENDPOINT, options)
         self.pool.server = self.server
 
     def run(self, n: int) -> None:
@@ -53,22 +61,36 @@ class Sync(SyncPeer):
             with pool.checkout():
                 pass
 
-    @contextmanager
-    def checkout(self) -> Generator[FakeConnection, None, None]:
-        with self.pool.checkout() as connection:
-            yield cast("FakeConnection", connection.conn)
+    def checkout(self) -> AbstractContextManager[Any]:
+        return self.pool.checkout()
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return cast("FakeConnection", leased.conn)
 
     def teardown(self) -> None:
         self.pool.close()
 
 
+class HeardSync(Sync):
+    """With a listener."""
+
+    def setup(self) -> None:
+        self.listeners = _EventListeners([Listener()])
+        super().setup()
+
+
 class Aio(AsyncPeer):
     code = "async with pool.checkout():"
+    listeners: _EventListeners | None = None
 
     async def setup(self) -> None:
-        self.pool = AioPool(
-            ENDPOINT, PoolOptions(max_pool_size=1, pause_enabled=False, is_sync=False)
+        options = PoolOptions(
+            max_pool_size=self.size,
+            pause_enabled=False,
+            event_listeners=self.listeners,
+            is_sync=False,
         )
+        self.pool = AioPool(ENDPOINT, options)
         self.pool.server = self.server
 
     async def run(self, n: int) -> None:
@@ -77,10 +99,19 @@ class Aio(AsyncPeer):
             async with pool.checkout():
                 pass
 
-    @asynccontextmanager
-    async def checkout(self) -> AsyncGenerator[FakeConnection, None]:
-        async with self.pool.checkout() as connection:
-            yield cast("FakeConnection", connection.conn)
+    def checkout(self) -> AbstractAsyncContextManager[Any]:
+        return self.pool.checkout()
+
+    def bare(self, leased: Any) -> FakeConnection:
+        return cast("FakeConnection", leased.conn)
 
     async def teardown(self) -> None:
         await self.pool.close()
+
+
+class HeardAio(Aio):
+    """With a listener."""
+
+    async def setup(self) -> None:
+        self.listeners = _EventListeners([Listener()])
+        await super().setup()

@@ -26,9 +26,8 @@ class SyncFake(FakeConnection):
     pgconn = FakePGconn()
 
     @classmethod
-    def connect(cls, conninfo: str, server: FakeServer) -> Self:
-        server.opened += 1
-        return cls()
+    def connect(cls, conninfo: str, server: FakeServer) -> FakeConnection:
+        return server.open()
 
     def __enter__(self) -> Self:
         return self
@@ -46,9 +45,8 @@ class AsyncFake(FakeConnection):
     pgconn = FakePGconn()
 
     @classmethod
-    async def connect(cls, conninfo: str, server: FakeServer) -> Self:
-        server.opened += 1
-        return cls()
+    async def connect(cls, conninfo: str, server: FakeServer) -> FakeConnection:
+        return server.open()
 
     async def close(self) -> None:  # type: ignore[override]
         pass
@@ -67,13 +65,14 @@ class AsyncFake(FakeConnection):
 
 class Sync(SyncPeer):
     code = "with pool.connection():"
+    kind = SyncFake
 
     def setup(self) -> None:
         self.pool = AnyPool(
             connection_class=SyncFake,
             kwargs={"server": self.server},
-            min_size=1,
-            max_size=1,
+            min_size=self.size,
+            max_size=self.size,
             open=False,
         )
         self.pool.open(wait=True)
@@ -93,13 +92,14 @@ class Sync(SyncPeer):
 
 class Aio(AsyncPeer):
     code = "async with pool.connection():"
+    kind = AsyncFake
 
     async def setup(self) -> None:
         self.pool = AnyAsyncPool(
             connection_class=AsyncFake,
             kwargs={"server": self.server},
-            min_size=1,
-            max_size=1,
+            min_size=self.size,
+            max_size=self.size,
             open=False,
         )
         await self.pool.open(wait=True)

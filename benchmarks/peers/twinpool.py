@@ -1,43 +1,60 @@
-"""This library: with its block, and by hand."""
+"""This library: with its block, by hand, and with listeners. All that can be on by default is on."""
 
+from collections.abc import Sequence
 from itertools import repeat
 
-from benchmarks.fakes import ENDPOINT, FakeConnection, FakeServer
+from benchmarks.fakes import ENDPOINT, Endpoint, FakeConnection, FakeServer, Indifferent
 from benchmarks.peer import AsyncPeer, SyncPeer
-from pool import aio, sync
+from pool import aio, monitoring, sync
+
+BUDGET = 100
+"""The connections over all endpoints that a pool may have by default."""
 
 
-class SyncManager(sync.ConnectionManager[tuple[str, int], FakeConnection]):
+class SyncManager(sync.ConnectionManager[Endpoint, FakeConnection]):
     def __init__(self, server: FakeServer) -> None:
         self.server = server
 
-    def create(self, endpoint: tuple[str, int], timeout: float | None) -> FakeConnection:
+    def create(self, endpoint: Endpoint, timeout: float | None) -> FakeConnection:
         return self.server.open()
 
-    def dispose(
-        self, endpoint: tuple[str, int], conn: FakeConnection, timeout: float | None
-    ) -> None:
+    def dispose(self, endpoint: Endpoint, conn: FakeConnection, timeout: float | None) -> None:
         conn.close()
 
 
-class AsyncManager(aio.ConnectionManager[tuple[str, int], FakeConnection]):
+class AsyncManager(aio.ConnectionManager[Endpoint, FakeConnection]):
     def __init__(self, server: FakeServer) -> None:
         self.server = server
 
-    async def create(self, endpoint: tuple[str, int], timeout: float | None) -> FakeConnection:
+    async def create(self, endpoint: Endpoint, timeout: float | None) -> FakeConnection:
         return self.server.open()
 
     async def dispose(
-        self, endpoint: tuple[str, int], conn: FakeConnection, timeout: float | None
+        self, endpoint: Endpoint, conn: FakeConnection, timeout: float | None
     ) -> None:
         conn.close()
+
+
+class Listener(Indifferent, monitoring.ConnectionPoolListener):
+    """Hears of every event."""
+
+
+Listeners = Sequence[monitoring.EventListener]
 
 
 class SyncBlock(SyncPeer):
     code = "with pool.connection(endpoint):"
 
     def setup(self) -> None:
-        self.pool = sync.ConnectionPool(SyncManager(self.server), max_size=1)
+        self.pool = sync.ConnectionPool(
+            SyncManager(self.server),
+            event_listeners=self.listeners(),
+            max_size=self.size,
+            total_max_size=BUDGET if self.size <= BUDGET else None,
+        )
+
+    def listeners(self) -> Listeners:
+        return ()
 
     def run(self, n: int) -> None:
         pool = self.pool
@@ -45,7 +62,7 @@ class SyncBlock(SyncPeer):
             with pool.connection(ENDPOINT):
                 pass
 
-    def checkout(self) -> "sync.Lease[tuple[str, int], FakeConnection]":
+    def checkout(self) -> "sync.Lease[Endpoint, FakeConnection]":
         return self.pool.connection(ENDPOINT)
 
     def teardown(self) -> None:
@@ -62,11 +79,29 @@ class SyncByHand(SyncBlock):
             lease.release()
 
 
+class HeardSync(SyncBlock):
+    def listeners(self) -> Listeners:
+        return (Listener(),)
+
+
+class FunctionSync(SyncBlock):
+    def listeners(self) -> Listeners:
+        return (monitoring.on(Indifferent().ignore),)
+
+
 class AioBlock(AsyncPeer):
     code = "async with pool.connection(endpoint):"
 
     async def setup(self) -> None:
-        self.pool = aio.ConnectionPool(AsyncManager(self.server), max_size=1)
+        self.pool = aio.ConnectionPool(
+            AsyncManager(self.server),
+            event_listeners=self.listeners(),
+            max_size=self.size,
+            total_max_size=BUDGET if self.size <= BUDGET else None,
+        )
+
+    def listeners(self) -> Listeners:
+        return ()
 
     async def run(self, n: int) -> None:
         pool = self.pool
@@ -74,7 +109,7 @@ class AioBlock(AsyncPeer):
             async with pool.connection(ENDPOINT):
                 pass
 
-    def checkout(self) -> "aio.Lease[tuple[str, int], FakeConnection]":
+    def checkout(self) -> "aio.Lease[Endpoint, FakeConnection]":
         return self.pool.connection(ENDPOINT)
 
     async def teardown(self) -> None:
@@ -89,3 +124,13 @@ class AioByHand(AioBlock):
         for _ in repeat(None, n):
             lease = await pool.acquire(ENDPOINT)
             await lease.release()
+
+
+class HeardAio(AioBlock):
+    def listeners(self) -> Listeners:
+        return (Listener(),)
+
+
+class FunctionAio(AioBlock):
+    def listeners(self) -> Listeners:
+        return (monitoring.on(Indifferent().ignore),)
