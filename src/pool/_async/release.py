@@ -77,9 +77,9 @@ async def give_back(
     finally:
         core = engine.core
         effects = core.put(entry, clock()) if fit else core.doom(entry, failed)
-        if patient:
+        if effects and patient:
             await engine.perform(effects)
-        else:
+        elif effects:
             engine.dismiss(effects)
 
 

@@ -209,12 +209,17 @@ class PoolCore(Upkeep):
             entry.doomed = IDLENESS
         return entry
 
-    def put(self, entry: Entry, now: float) -> Effects:
+    def put(self, entry: Entry, now: float) -> Effects | None:
         """Give a connection back that is fit for use."""
+        if entry.state is FORKED:
+            return None
+        if not (entry.doomed or entry.home.special or self._pressed):
+            entry.since = now
+            self._lay_down(entry)
+            return None
         effects = Effects()
-        if entry.state is not FORKED:
-            self._put(entry, now, effects)
-            self._collect(now, effects)
+        self._put(entry, now, effects)
+        self._collect(now, effects)
         return effects
 
     def doom(self, entry: Entry, failed: bool = False) -> Effects:

@@ -152,4 +152,4 @@ class Checkout(Claim, Generic[ConnectionT]):
             entry.next = home.top
             home.top = entry
             return _DONE
-        return self._engine.perform(effects)
+        return self._engine.perform(effects) if effects else _DONE

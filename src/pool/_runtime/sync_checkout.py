@@ -115,4 +115,4 @@ class Checkout(Claim, Generic[ConnectionT]):
                 return None
         finally:
             guard.release()
-        return self._engine.perform(effects)
+        return self._engine.perform(effects) if effects else None

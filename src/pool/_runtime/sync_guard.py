@@ -96,7 +96,7 @@ class Guard:
         with self._lock:
             return self.core.end(claim, now)
 
-    def put(self, entry: Entry, now: float) -> Effects:
+    def put(self, entry: Entry, now: float) -> Effects | None:
         with self._lock:
             return self.core.put(entry, now)
 

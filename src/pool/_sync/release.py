@@ -78,9 +78,9 @@ def give_back(
     finally:
         core = engine.core
         effects = core.put(entry, clock()) if fit else core.doom(entry, failed)
-        if patient:
+        if effects and patient:
             engine.perform(effects)
-        else:
+        elif effects:
             engine.dismiss(effects)
 
 
