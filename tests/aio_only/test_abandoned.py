@@ -11,6 +11,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import suppress
 from itertools import count
+from math import inf
 from typing import Any
 
 import pytest
@@ -256,5 +257,10 @@ async def test_what_the_pool_does_by_itself_is_cancelled(
         for _ in range(steps):
             await asyncio.sleep(0)
         cancel_all()
+    # Then it has nothing to do by itself any more, and is counted.
+    books = world.pool._engine.books
+    books._check_interval = books._max_lifetime = inf
+    await world.pool.clear("e")
     await world.pool.warm_up("e", 10.0)
+    await world.rest()
     await world.settle()

@@ -313,6 +313,12 @@ class Ledger(Budget):
             self._closers = []
             effects.ring = self._watched
 
+    def _forgive(self, home: Home) -> None:
+        """Remember no longer why a connect failed: the error keeps alive what its frames hold."""
+        home.last_error = None
+        if self._last_error is not None and self._last_error[0] == home.endpoint:
+            self._last_error = None
+
     def _forget(self, home: Home) -> None:
         """An endpoint that nobody needs leaves no trace but in the totals."""
         if home.entries or home.queue or home.turns or self._closed:

@@ -167,6 +167,7 @@ class Lifecycle(Service):
             home.added = False
             home.owed = home.failures = 0
             home.retry = 0.0
+            self._forgive(home)
             self._evict(home, CLOSED, effects)
             for entry in home.every():
                 self._condemn(entry, POOL_CLOSED, False, effects)

@@ -153,7 +153,7 @@ class PoolCore(Upkeep):
         assert entry is not None, "bug: the claim holds nothing"
         home = entry.home
         home.errors += 1
-        if entry.state is CONNECTING:
+        if entry.state is CONNECTING and home.state is not REMOVED:
             home.last_error = (error, now)
             self._last_error = (home.endpoint, error, now)
             self._pause(home, now)

@@ -257,9 +257,7 @@ class Upkeep(Lifecycle):
         home.connecting -= 1
         home.stock += 1
         home.created += 1
-        home.last_error = None
-        if self._last_error is not None and self._last_error[0] == home.endpoint:
-            self._last_error = None
+        self._forgive(home)
         if home.failures:
             home.failures = 0
             home.ramp = 2
