@@ -47,6 +47,10 @@ explore: .venv/.nox ## Explore over a hundred thousand schedules in each world
 soak: .venv/.nox ## Soak both worlds in chaos, on real servers: SOAK_SECONDS=600
 	@$(NOX) -s soak -- --seconds $(SOAK_SECONDS)
 
+.PHONY: mutants
+mutants: .venv/.nox ## Change the core in every way, and see that a test fails each time
+	@$(NOX) -s mutants
+
 .PHONY: docs
 docs: .venv/.nox ## Build the documentation and run its examples
 	@$(NOX) -s docs

@@ -168,6 +168,13 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "soak", *session.posargs)
 
 
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Test the tests: change the core in every way, and see that one of them fails each time."""
+    install(session, "mutants")
+    session.run("python", "-m", "tools.mutants", *session.posargs, env={"PYTHONPATH": "src"})
+
+
 @nox.session(requires=["build"], reuse_venv=False)
 def wheel(session: nox.Session) -> None:
     """Build, install into a fresh environment without anything else, and try it."""

@@ -215,4 +215,5 @@ class Home(Totals):
     def __repr__(self) -> str:
         states = [entry.state for entry in self.every()]
         counts = " ".join(f"{state}={states.count(state)}" for state in sorted(set(states)))
-        return f"<Home {self.endpoint!r} {self.state} waiting={len(self.queue)} {counts}>".strip()
+        waiting = len(self.queue)
+        return f"<Home {self.endpoint!r} {self.state} {waiting=} {counts}".rstrip() + ">"
