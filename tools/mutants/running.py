@@ -29,7 +29,10 @@ _BEHAVIOUR = {
     "home": ["clear", "queue", "retirement", "statistics"],
     "ledger": ["checks", "clear", "event_reasons", "retirement", "statistics"],
     "lifecycle": ["clear", "close", "pause", "remove_add", "resize", "resize_min"],
-    "pool": ["connecting", "checks", "maintain", "queue", "statistics", "total_eviction"],
+    "pool": [
+        *("checks", "clear_in_flight", "close", "connecting", "deadlock", "error_texts", "explain"),
+        *("maintain", "queue", "remove_add", "statistics", "total_eviction", "warm_up"),
+    ],
     "report": ["error_texts", "explain", "leaks", "statistics", "timeout_texts"],
     "service": [
         *("clear", "clear_in_flight", "connecting", "deadlock", "error_texts", "fill", "leaks"),
