@@ -64,6 +64,33 @@ def test_the_short_way_ends_when_a_check_is_due() -> None:
     assert desk.core.take(desk.new("a"), 110.0, "me") is not None
 
 
+def test_the_short_way_ends_with_a_lifetime() -> None:
+    """At its very end, also if that was noted as the time until when a look is enough."""
+    desk = Desk(max_lifetime=10.0, idle_timeout=None)
+    (entry,) = desk.stock("a", 0.0)
+    first = desk.take("a", 9.0)
+    assert desk.core.check_in(first, 9.5) is None
+    assert entry.until == entry.expires == 10.0
+    assert desk.core.take(desk.new("a"), 10.0, "me") is None
+
+
+def test_only_a_failed_connect_is_remembered_as_one() -> None:
+    """Neither a hook that failed, nor a connect to an endpoint that was removed meanwhile."""
+    desk = Desk(vet_after=-1.0)
+    desk.stock("a", 0.0)
+    vetting = desk.ask("a", 1.0)
+    assert entry_of(vetting).state is VETTING
+    assert desk.core.failed(vetting, OSError("a hook"), 1.0) == 0
+    connecting = desk.ask("b", 1.0)
+    home = desk.home("b")
+    desk.apply(desk.core.shut("b", False))
+    assert entry_of(connecting).state is CONNECTING
+    assert desk.core.failed(connecting, OSError("a connect"), 2.0) == 0
+    for failed in (desk.home("a"), home):
+        assert (failed.last_error, failed.errors) == (None, 1)
+    assert desk.core.survey(None, True, 2.0).last_error is None
+
+
 def test_the_end_of_a_lease_by_the_short_way_is_written_down() -> None:
     """How long each was, which connection it was, and that it is over."""
     desk = Desk()

@@ -1,7 +1,10 @@
 """Breaking what blocks in another thread: connects, handshakes, look-ups; and what a fork may not touch."""
 
+import errno
+import gc
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +188,27 @@ def test_interrupt_at_any_time(encrypted: bool) -> None:
             done.set()
     assert set(outcomes) <= {"connected", "interrupted"}
     assert not manager._attempts._running
+
+
+def test_the_peer_is_gone_before_tls_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library has taken the socket over by then, and leaves it open."""
+    fail = True
+    getpeername = ssl.SSLSocket.getpeername
+
+    def gone(sock: ssl.SSLSocket) -> object:
+        if fail and not sock.server_side:
+            raise OSError(errno.EBADF, "gone")
+        return getpeername(sock)
+
+    monkeypatch.setattr(ssl.SSLSocket, "getpeername", gone)
+    manager = TcpConnectionManager(ssl=client_context())
+    with Server(Peer.echo, tls=server_context()) as server:
+        with pytest.raises(OSError, match="gone"):
+            manager.create(server.endpoint, LIMIT)
+        # What is left open warns when it is collected, and warnings are errors.
+        gc.collect()
+        fail = False
+        manager.create(server.endpoint, LIMIT).close()
 
 
 def _connect(manager: TcpConnectionManager, endpoint: tuple[str, int]) -> str:

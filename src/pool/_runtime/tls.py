@@ -56,14 +56,17 @@ class TlsChannel(Channel):
 
     def __init__(self, context: ssl.SSLContext, plain: Channel, server_hostname: str) -> None:
         self._tls_lock = Lock()
-        super().__init__(
-            context.wrap_socket(
+        try:
+            sock = context.wrap_socket(
                 plain.sock,
                 do_handshake_on_connect=False,
                 suppress_ragged_eofs=False,
                 server_hostname=server_hostname,
             )
-        )
+        except BaseException as error:
+            _close_orphan(error)
+            raise
+        super().__init__(sock)
 
     def handshake(self) -> Want | None:
         """Go on with the handshake; ``None`` once it is complete."""
@@ -129,3 +132,13 @@ class TlsChannel(Channel):
         except (OSError, ValueError):
             pass
         super()._say_goodbye()
+
+
+def _close_orphan(error: BaseException) -> None:
+    """Close the socket that ``wrap_socket`` has made of another one, and left open when it failed."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        orphan = traceback.tb_frame.f_locals.get("self")
+        if isinstance(orphan, ssl.SSLSocket):
+            orphan.close()
+        traceback = traceback.tb_next
