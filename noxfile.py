@@ -126,7 +126,7 @@ def tests(session: nox.Session) -> None:
     if missing:
         session.warn(f"not found, and so not tested: Python {', '.join(missing)}")
     install_wheel(session, "test")
-    some = [] if session.python == PYTHONS[0] else ["-m", "not slow"]
+    some = [] if session.python == PYTHONS[0] else ["-m", "not slow", "--schedules", "50"]
     session.run("pytest", "-q", *some, *session.posargs)
 
 

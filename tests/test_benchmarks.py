@@ -27,6 +27,8 @@ from benchmarks.validity import InvalidError, check, check_quiet
 from benchmarks.works import WORKS, WORLDS
 from benchmarks.works.contended import DONE, FAIRNESS, LEAST, LONGEST, Crowd
 
+pytestmark = pytest.mark.slow
+
 BY_KEY = {work.key: work for work in WORKS}
 
 

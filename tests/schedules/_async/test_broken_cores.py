@@ -18,6 +18,9 @@ from pool.testing import ExplorationError, explore
 from . import scenarios
 
 
+pytestmark = pytest.mark.slow
+
+
 class LifoQueue(PoolCore):
     """Serves the last comer first."""
 

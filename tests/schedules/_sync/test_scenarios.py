@@ -21,4 +21,4 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 def test_scenario(scenario: Callable[[Any], Any], explorer: Callable[..., Exploration]) -> None:
     """No limit is exceeded, nothing has two owners, nobody is forgotten, and nothing is left."""
     result = explorer(scenario, preemptions=3)
-    assert result.schedules > 50
+    assert result.schedules >= 50
