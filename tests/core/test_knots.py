@@ -7,7 +7,8 @@ from core.desk import Desk
 from core.knots import held_up_by, is_stuck
 
 from pool._core.deadlock import Knot, find_knot
-from pool._core.states import WAITING
+from pool._core.records import Entry
+from pool._core.states import GONE, WAITING
 
 
 def knot(desk: Desk, endpoint: str, by: str | None = None) -> Knot | None:
@@ -200,3 +201,20 @@ def test_who_no_longer_waits_is_no_part_of_it() -> None:
 def test_it_says_what_is_needed(found: Knot, words: list[str]) -> None:
     """Who holds, what they need, and the options with which one of them could go on."""
     assert all(word in str(found) for word in ["hold-and-wait deadlock", *words])
+
+
+def test_what_nobody_can_be_asked_about_unties_it() -> None:
+    """In the middle of a garbage collection the reference to a lost one is cut: it will come back."""
+    desk = Desk(max_size=2)
+    holders = [desk.lease("a", 0.0, "ann") for _ in range(2)]
+    wait(desk, "a", "ann")
+    lost = Entry(desk.home("a"), 99, 0.0)
+    cut = lost.ref
+    lost.state = GONE
+    del lost
+    assert cut() is None
+    entry = holders[1].entry
+    assert entry is not None
+    desk.home("a").entries[entry.id] = cut
+    core = desk.core
+    assert find_knot([desk.home("a")], False, core._waiting, core._blockers) is None

@@ -102,6 +102,8 @@ class Upkeep(Lifecycle):
                 if chores.jobs() < hands and entry.state in (IDLE, IN_USE):
                     self._visit(entry, now, chores)
             self._fill(home, now, hands, chores)
+        # The one that room was kept for may be no more.
+        self._feed(now, chores.effects)
         while chores.jobs() < hands:
             item = self._agenda.pop(now)
             if isinstance(item, Home):
