@@ -17,7 +17,6 @@ from pool.testing import ExplorationError, explore
 
 from . import scenarios
 
-
 pytestmark = pytest.mark.slow
 
 

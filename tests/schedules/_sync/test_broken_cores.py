@@ -18,7 +18,6 @@ from pool.testing import ExplorationError, explore
 
 from . import scenarios
 
-
 pytestmark = pytest.mark.slow
 
 
