@@ -119,6 +119,10 @@ def check(session: nox.Session) -> None:
     session.run("pytest", "-q", "tests/test_imports.py", env={"PYTHONPATH": "src"})
 
 
+#: Most tests wait more than they compute. Those of a file share what they started.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
+
+
 @nox.session(python=PYTHONS, requires=["build"])
 def tests(session: nox.Session) -> None:
     """All tests on every Python found; the slow ones, which are not about Python, on the first of them."""
@@ -127,7 +131,7 @@ def tests(session: nox.Session) -> None:
         session.warn(f"not found, and so not tested: Python {', '.join(missing)}")
     install_wheel(session, "test")
     some = [] if session.python == PYTHONS[0] else ["-m", "not slow", "--schedules", "50"]
-    session.run("pytest", "-q", *some, *session.posargs)
+    session.run("pytest", "-q", *SIDE_BY_SIDE, *some, *session.posargs)
 
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.
@@ -143,7 +147,7 @@ def quick(session: nox.Session) -> None:
         *QUICK,
         *(str(path) for path in Path("tests").glob("test_*.py") if path.stem not in LONG),
     ]
-    session.run("pytest", "-q", "-m", "not slow", *(session.posargs or tests))
+    session.run("pytest", "-q", *SIDE_BY_SIDE, "-m", "not slow", *(session.posargs or tests))
 
 
 @nox.session(python=PYTHONS, requires=["build"])

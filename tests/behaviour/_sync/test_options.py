@@ -166,7 +166,7 @@ def test_options_are_given_by_name() -> None:
 @pytest.mark.parametrize(
     "value",
     [None, 5, "listener", ["listener"], [None], Recorder().listener, {Recorder().listener}],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_listeners_are_a_sequence_of_listeners(value: Any) -> None:
     """Anything else is an error that shows it: a listener alone, say, or ``None``."""
