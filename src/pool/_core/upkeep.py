@@ -102,9 +102,9 @@ class Upkeep(Lifecycle):
                 if chores.jobs() < hands and entry.state in (IDLE, IN_USE):
                     self._visit(entry, now, chores)
             self._fill(home, now, hands, chores)
-        # The one that room was kept for may be no more.
-        self._feed(now, chores.effects)
         while chores.jobs() < hands:
+            # One home at a time is given what room is left; the one before may need it no more.
+            self._feed(now, chores.effects)
             item = self._agenda.pop(now)
             if isinstance(item, Home):
                 self._fill(item, now, hands, chores)
@@ -344,7 +344,6 @@ class Upkeep(Lifecycle):
             home.filling += 1
             chores.fills.append(claim)
         self._measure(home, chores.effects)
-        self._feed(now, chores.effects)
 
     def _reclaim(self, now: float, effects: Effects) -> None:
         """Take back what nobody has any more."""
