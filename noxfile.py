@@ -119,8 +119,9 @@ def check(session: nox.Session) -> None:
     session.run("pytest", "-q", "tests/test_imports.py", env={"PYTHONPATH": "src"})
 
 
-#: Most tests wait more than they compute. Those of a file share what they started.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
+def side_by_side(count: int) -> list[str]:
+    """Most tests wait more than they compute. Those of a file share what they started."""
+    return ["-n", str(count), "--dist", "loadfile"]
 
 
 @nox.session(python=PYTHONS, requires=["build"])
@@ -130,8 +131,10 @@ def tests(session: nox.Session) -> None:
     if missing:
         session.warn(f"not found, and so not tested: Python {', '.join(missing)}")
     install_wheel(session, "test")
-    some = [] if session.python == PYTHONS[0] else ["-m", "not slow", "--schedules", "50"]
-    session.run("pytest", "-q", *SIDE_BY_SIDE, *some, *session.posargs)
+    # Some of the slow ones do not bear that the machine is crowded.
+    every, most = side_by_side(2), [*side_by_side(4), "-m", "not slow", "--schedules", "50"]
+    some = every if session.python == PYTHONS[0] else most
+    session.run("pytest", "-q", *some, *session.posargs)
 
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.
@@ -147,7 +150,7 @@ def quick(session: nox.Session) -> None:
         *QUICK,
         *(str(path) for path in Path("tests").glob("test_*.py") if path.stem not in LONG),
     ]
-    session.run("pytest", "-q", *SIDE_BY_SIDE, "-m", "not slow", *(session.posargs or tests))
+    session.run("pytest", "-q", *side_by_side(4), "-m", "not slow", *(session.posargs or tests))
 
 
 @nox.session(python=PYTHONS, requires=["build"])
