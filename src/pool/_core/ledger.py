@@ -313,10 +313,12 @@ class Ledger(Budget):
             self._closers = []
             effects.ring = self._watched
 
-    def _forgive(self, home: Home) -> None:
+    def _forgive(self, endpoint: Any, everywhere: bool) -> None:
         """Remember no longer why a connect failed: the error keeps alive what its frames hold."""
-        home.last_error = None
-        if self._last_error is not None and self._last_error[0] == home.endpoint:
+        for home in self._chosen(endpoint, everywhere):
+            home.last_error = None
+        # The endpoint may have been forgotten since.
+        if self._last_error is not None and (everywhere or self._last_error[0] == endpoint):
             self._last_error = None
 
     def _forget(self, home: Home) -> None:

@@ -157,6 +157,7 @@ class Lifecycle(Service):
     def shut(self, endpoint: Any, everywhere: bool) -> Effects:
         """Close one endpoint's part, or the pool for good: nobody waits, nothing is idle."""
         effects = Effects()
+        self._forgive(endpoint, everywhere)
         if everywhere:
             effects.ring = self._watched and not self._closed
             self._closed = True
@@ -167,7 +168,6 @@ class Lifecycle(Service):
             home.added = False
             home.owed = home.failures = 0
             home.retry = 0.0
-            self._forgive(home)
             self._evict(home, CLOSED, effects)
             for entry in home.every():
                 self._condemn(entry, POOL_CLOSED, False, effects)

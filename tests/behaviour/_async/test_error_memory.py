@@ -36,11 +36,18 @@ async def fail(pool: ConnectionPool[str, object]) -> None:
         await pool.acquire("e")
 
 
-async def test_until_the_pool_is_closed() -> None:
+@pytest.fixture(params=[False, True], ids=["forgotten", "added"])
+def added(request: pytest.FixtureRequest) -> bool:
+    """Whether the pool still knows the endpoint when the connect has failed."""
+    return bool(request.param)
+
+
+async def test_until_the_pool_is_closed(added: bool) -> None:
     """A closed pool remembers nothing."""
     manager = Unreachable()
     pool = ConnectionPool(manager)
-    await pool.add("e")
+    if added:
+        await pool.add("e")
     await fail(pool)
     assert manager.held()
     assert "ConnectionRefusedError" in pool.explain()
@@ -48,11 +55,13 @@ async def test_until_the_pool_is_closed() -> None:
     assert not manager.held()
 
 
-async def test_until_the_endpoint_is_removed() -> None:
+async def test_until_the_endpoint_is_removed(added: bool) -> None:
     """Nor does a pool remember of an endpoint that was removed."""
     manager = Unreachable()
     async with ConnectionPool(manager) as pool:
-        await pool.add("e")
+        if added:
+            await pool.add("e")
         await fail(pool)
+        assert manager.held()
         await pool.remove("e")
         assert not manager.held()

@@ -37,11 +37,18 @@ def fail(pool: ConnectionPool[str, object]) -> None:
         pool.acquire("e")
 
 
-def test_until_the_pool_is_closed() -> None:
+@pytest.fixture(params=[False, True], ids=["forgotten", "added"])
+def added(request: pytest.FixtureRequest) -> bool:
+    """Whether the pool still knows the endpoint when the connect has failed."""
+    return bool(request.param)
+
+
+def test_until_the_pool_is_closed(added: bool) -> None:
     """A closed pool remembers nothing."""
     manager = Unreachable()
     pool = ConnectionPool(manager)
-    pool.add("e")
+    if added:
+        pool.add("e")
     fail(pool)
     assert manager.held()
     assert "ConnectionRefusedError" in pool.explain()
@@ -49,11 +56,13 @@ def test_until_the_pool_is_closed() -> None:
     assert not manager.held()
 
 
-def test_until_the_endpoint_is_removed() -> None:
+def test_until_the_endpoint_is_removed(added: bool) -> None:
     """Nor does a pool remember of an endpoint that was removed."""
     manager = Unreachable()
     with ConnectionPool(manager) as pool:
-        pool.add("e")
+        if added:
+            pool.add("e")
         fail(pool)
+        assert manager.held()
         pool.remove("e")
         assert not manager.held()
