@@ -1,6 +1,7 @@
 """What there is only with threads: the twin's own lock, parker and worker are explored."""
 
 import threading
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_a_lock_is_a_place_to_go_on_elsewhere() -> None:
     with pytest.raises(ExplorationError, match="PoolTimeoutError") as found:
         explore(scenario)
     assert "takes a lock in Guard" in str(found.value)
+
+
+def test_a_coroutine_that_nobody_awaits_is_a_failure() -> None:
+    """A plain function that only makes a coroutine would play nothing, and never fail."""
+
+    async def scenario(stage: object, demand: bool) -> None:
+        assert demand
+
+    with pytest.raises(ExplorationError, match="no async function, but returned a coroutine"):
+        explore(lambda stage: scenario(stage, False))
+    with pytest.raises(ExplorationError, match="AssertionError"):
+        explore(partial(scenario, demand=False))
 
 
 def test_a_lock_that_is_held_is_waited_for() -> None:

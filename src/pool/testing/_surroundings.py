@@ -6,8 +6,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-__all__ = ["descriptors", "nobody", "silence"]
+__all__ = ["NEWS", "descriptors", "nobody", "silence"]
+
+#: Seconds that news from the kernel may take to whoever watches a socket, such as an event loop.
+NEWS: Final = 0.02
 
 _LISTS = (Path("/proc/self/fd"), Path("/dev/fd"))
 

@@ -279,6 +279,24 @@ async def test_a_reset_strikes_the_holder() -> None:
     assert_empty(pool, manager)
 
 
+async def test_a_reset_that_cannot_interrupt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What ``interrupt`` raises is logged, as by a pool; the connection is not lost, even in ``create``."""
+
+    def fail(endpoint: str, conn: object) -> None:
+        raise LookupError("no such socket")
+
+    manager, chaos = chaotic()
+    monkeypatch.setattr(manager, "interrupt", fail)
+    chaos.rule("reset", "create")
+    async with ConnectionPool(chaos) as pool:
+        with pytest.raises(ConnectionResetError):
+            await held(pool)
+    assert "no such socket" in caplog.text
+    assert_empty(pool, manager)
+
+
 async def test_a_reset_of_a_stream() -> None:
     """What the holder of a real connection waits for fails at once."""
     chaos = ChaosManager(TcpConnectionManager())

@@ -203,11 +203,13 @@ class Play(monitoring.ConnectionPoolListener):
         return [outcome for who, outcome in self.outcomes if who == name]
 
     async def end(self) -> None:
-        """Wait for everybody, close, and see that nothing is left."""
+        """Wait for everybody, close, and see that nothing is left and no cancellation was swallowed."""
         await self.stage.join()
         self.check()
         await self.pool.close(None)
         await self.stage.join()
+        for actor in self.stage.actors:
+            assert actor.cancelled or not actor.struck, f"{actor.name} swallowed his cancellation"
         stats = self.pool.stats()
         counts = stats.total, stats.idle, stats.in_use, stats.connecting, stats.closing
         assert (*counts, stats.waiting) == (0, 0, 0, 0, 0, 0), stats

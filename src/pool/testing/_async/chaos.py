@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Final, Generic, Unpack
 
+from pool._async.engine import log
 from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
 from pool.testing._faults import ANYWHERE, Deed, Fault, Faults, Hook, Odds, Rule, Trouble, place_of
 from pool.testing._twin.aio import Signal, clock
@@ -343,7 +344,11 @@ class ChaosManager(ConnectionManager[EndpointT, ConnectionT], Generic[EndpointT,
         self._faults.done(fault, hook, endpoint)
         self._faults.break_(conn, fault)
         if fault == "reset":
-            self.interrupt(endpoint, conn)
+            # A pool would log it too. Raised here, in a ``create`` say, it would cost a connection.
+            try:
+                self.interrupt(endpoint, conn)
+            except Exception:
+                log.exception("interrupt of a connection to %r failed", endpoint)
 
     def _refuse_if_reset(self, conn: ConnectionT) -> None:
         if self._faults.state(conn) == "reset":

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from pool._async.manager import ConnectionManager
-from pool.testing._async.checks import CHECKS
+from pool.testing._async import checks, limits
 from pool.testing._async.probe import Probe, is_address, is_path
 from pool.testing._proxy import ChaosProxy
 from pool.testing._report import (
@@ -78,7 +78,7 @@ async def check_manager(
             bad_endpoint = type(endpoint)(f"{endpoint}.nobody")  # type: ignore[call-arg]
         probe = Probe(manager, endpoint, short, patience, bad_endpoint, proxy, via or _address)
         findings: list[Finding] = []
-        for title, check in CHECKS.items():
+        for title, check in {**checks.CHECKS, **limits.CHECKS}.items():
             if any(finding.result == "failed" for finding in findings[:_BASICS]):
                 findings.append(Finding(title, "skipped", "the manager lacks the basics"))
             else:

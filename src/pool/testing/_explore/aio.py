@@ -268,13 +268,18 @@ class Stage:
 
     async def join(self, *actors: Actor) -> None:
         """Wait until these actors have come to their ends, or all; raise what one of them raised."""
-        chosen = actors or tuple(self._run.actors)
+        chosen = actors or self.actors
         tasks = [actor.task for actor in chosen if isinstance(actor, _Player)]
         if tasks:
             await asyncio.wait(tasks)
         for actor in chosen:
             if actor.error is not None:
                 raise actor.error
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        """Everybody who was started, in order."""
+        return tuple(self._run.actors)
 
     def now(self) -> float:
         """Return the time in seconds, which passes only by waiting."""

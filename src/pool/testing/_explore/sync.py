@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutine
 from typing import Any
 
 from pool.testing._explore.run import Actor, Run
@@ -78,12 +79,17 @@ class Stage:
 
     def join(self, *actors: Actor) -> None:
         """Wait until these actors have come to their ends, or all; raise what one of them raised."""
-        for actor in actors or tuple(self._run.actors):
+        for actor in actors or self.actors:
             if isinstance(actor, _Player):
                 with actor.over:
                     pass
             if actor.error is not None:
                 raise actor.error
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        """Everybody who was started, in order."""
+        return tuple(self._run.actors)
 
     def now(self) -> float:
         """Return the time in seconds, which passes only by waiting."""
@@ -108,7 +114,11 @@ def play(run: Run, scenario: Callable[[Stage], object]) -> None:
     stage = Stage(run, scheduler)
 
     def whole() -> None:
-        scenario(stage)
+        result = scenario(stage)
+        if iscoroutine(result):
+            # Nobody would await it, and all would seem well.
+            result.close()
+            raise TypeError("the scenario is no async function, but returned a coroutine")
         stage.join()
         scheduler.end()
 

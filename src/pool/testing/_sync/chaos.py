@@ -4,6 +4,7 @@
 from collections.abc import Hashable
 from typing import Final, Generic, Unpack
 
+from pool._sync.engine import log
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
 from pool.testing._faults import ANYWHERE, Deed, Fault, Faults, Hook, Odds, Rule, Trouble, place_of
 from pool.testing._twin.sync import Signal, clock
@@ -344,7 +345,11 @@ class ChaosManager(ConnectionManager[EndpointT, ConnectionT], Generic[EndpointT,
         self._faults.done(fault, hook, endpoint)
         self._faults.break_(conn, fault)
         if fault == "reset":
-            self.interrupt(endpoint, conn)
+            # A pool would log it too. Raised here, in a ``create`` say, it would cost a connection.
+            try:
+                self.interrupt(endpoint, conn)
+            except Exception:
+                log.exception("interrupt of a connection to %r failed", endpoint)
 
     def _refuse_if_reset(self, conn: ConnectionT) -> None:
         if self._faults.state(conn) == "reset":

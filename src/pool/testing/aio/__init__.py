@@ -8,13 +8,14 @@ from pool.testing._explore.run import Actor
 from pool.testing._explore.search import Exploration, ExplorationError, explore
 from pool.testing._proxy import ChaosProxy
 from pool.testing._record import expect
-from pool.testing._report import ConformanceError
+from pool.testing._report import ConformanceError, ConformanceReport
 
 __all__ = [
     "Actor",
     "ChaosManager",
     "ChaosProxy",
     "ConformanceError",
+    "ConformanceReport",
     "EventRecorder",
     "Exploration",
     "ExplorationError",
