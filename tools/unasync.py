@@ -59,6 +59,7 @@ PLAN = Plan(
         Tree("src/pool/testing/aio", "src/pool/testing/sync"),
         Tree("tests/behaviour/_async", "tests/behaviour/_sync"),
         Tree("tests/schedules/_async", "tests/schedules/_sync"),
+        Tree("soak/_async", "soak/_sync"),
     ),
     renames={
         "_async": "_sync",

@@ -8,11 +8,17 @@ from core.books import Caller, Waiter
 from pool import PoolOptions
 from pool._core.home import Home
 from pool._core.pool import PoolCore
-from pool._core.records import Effects, Entry
+from pool._core.records import Claim, Effects, Entry
 from pool._core.states import CONNECTING, GRANTED, IDLE, VETTING
 from pool._core.upkeep import Chores
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "entry_of"]
+
+
+def entry_of(claim: Claim) -> Entry:
+    """What he holds."""
+    assert claim.entry is not None
+    return claim.entry
 
 
 class Desk:
@@ -113,6 +119,15 @@ class Desk:
         for caller, time in zip(callers, times, strict=True):
             self.give_back(caller, time)
         return [entry for entry in entries if entry is not None and entry.state is IDLE]
+
+    def clear(self, endpoint: str, service: Any = None, interrupt: bool = False) -> Effects:
+        """Make every connection of now stale, or those to a service."""
+        was = self.core.begin(endpoint, 0)
+        assert isinstance(was, str)
+        effects = Effects()
+        self.core.clear(endpoint, 0, was, service, interrupt, effects)
+        self.apply(effects)
+        return effects
 
     # -- the rest ------------------------------------------------------------------------------------
 

@@ -1,12 +1,11 @@
 """The decisions about one caller, step by step: what he gets, and what is written down."""
 
 import pytest
-from core.books import Waiter
-from core.desk import Desk
+from core.books import CODE, Waiter
+from core.desk import Desk, entry_of
 
 from pool import LeaseReleasedError
 from pool._core.ledger import ERROR, STALE
-from pool._core.records import Effects, Entry
 from pool._core.states import (
     CLOSED,
     CLOSING,
@@ -21,24 +20,6 @@ from pool._core.states import (
     WAITING,
 )
 from pool._core.upkeep import disown
-
-CODE = (lambda: None).__code__
-
-
-def entry_of(caller: object) -> Entry:
-    entry = getattr(caller, "entry", None)
-    assert isinstance(entry, Entry)
-    return entry
-
-
-def clear(desk: Desk, endpoint: str) -> None:
-    """Make every connection of now stale."""
-    was = desk.core.begin(endpoint, 0)
-    assert isinstance(was, str)
-    effects = Effects()
-    desk.core.clear(endpoint, 0, was, None, False, effects)
-    desk.apply(effects)
-
 
 # -- the short way ------------------------------------------------------------------------------------
 
@@ -149,7 +130,7 @@ def test_a_clear_that_overtakes_a_check_makes_him_ask_again(patient: bool) -> No
     desk = Desk(vet_after=-1.0, max_size=2)
     (old,) = desk.stock("a", 0.0)
     caller = desk.ask("a", 1.0)
-    clear(desk, "a")
+    desk.clear("a")
     effects = desk.core.confirm(caller, 2.0, patient)
     assert effects is not None
     assert (effects.close, old.state, old.doomed) == ([old], CLOSING, STALE)
@@ -169,7 +150,7 @@ def test_a_clear_that_overtakes_a_connect_makes_him_ask_again(begun: bool, patie
     caller, _, waiting = [desk.ask("a", 1.0) for _ in range(3)]
     old = entry_of(caller)
     old.begun = begun
-    clear(desk, "a")
+    desk.clear("a")
     desk.apply(desk.core.retreat(caller, 2.0, patient))
     assert desk.closing == ([old] if begun else [])
     assert old.state == (CLOSING if begun else GONE)
@@ -204,7 +185,7 @@ def test_a_clear_that_overtakes_a_connect_that_succeeds(patient: bool) -> None:
     caller = desk.ask("a", 1.0)
     old = entry_of(caller)
     old.begun = True
-    clear(desk, "a")
+    desk.clear("a")
     desk.apply(desk.core.opened(caller, None, 2.0, patient))
     assert (desk.closing, old.doomed) == ([old], STALE)
     assert caller.verdict is (GRANTED if patient else TIMEOUT)
@@ -313,7 +294,7 @@ def test_who_is_overtaken_where_there_is_no_room_goes_first(opened: bool) -> Non
         desk.stock("a", 0.0)
     caller, later = desk.ask("a", 1.0), desk.ask("a", 1.0)
     entry_of(caller).begun = True
-    clear(desk, "a")
+    desk.clear("a")
     step = desk.core.opened(caller, None, 2.0, True) if opened else None
     desk.apply(step or desk.core.confirm(caller, 2.0, True))
     assert (caller.verdict, list(desk.home("a").queue)) == (WAITING, [caller, later])

@@ -1,29 +1,13 @@
 """The moves from which decisions are made: what each one writes down, and whom it rings or wakes."""
 
 import pytest
-from core.books import Caller, Waiter
-from core.desk import Desk
+from core.books import Waiter
+from core.desk import Desk, entry_of
 from core.test_stack import in_the_library
 
 from pool import PoolOptions
-from pool._core.records import NOTHING, Effects, Entry
+from pool._core.records import NOTHING, Entry
 from pool._core.states import CLEARED, CLOSED, GONE, PAUSED, REMOVED, WAITING
-
-
-def entry_of(caller: Caller) -> Entry:
-    assert caller.entry is not None
-    return caller.entry
-
-
-def clear(desk: Desk, endpoint: str, interrupt: bool = False) -> Effects:
-    """Make every connection of now stale."""
-    was = desk.core.begin(endpoint, 0)
-    assert isinstance(was, str)
-    effects = Effects()
-    desk.core.clear(endpoint, 0, was, None, interrupt, effects)
-    desk.apply(effects)
-    return effects
-
 
 # -- ringing ------------------------------------------------------------------------------------------
 
@@ -95,7 +79,7 @@ def test_what_is_being_closed_is_replaced_at_once(marked: bool) -> None:
     holder = desk.lease("a", 0.0)
     desk.chores(0.0)
     if marked:
-        clear(desk, "a")
+        desk.clear("a")
     desk.discard(holder, 1.0)
     assert desk.home("a").marked == 0
     chores = desk.chores(1.0)
@@ -120,7 +104,7 @@ def test_a_permit_that_was_cleared_is_replaced_at_once() -> None:
     desk = Desk(min_size=1)
     caller = desk.ask("a", 0.0)
     desk.chores(0.0)
-    clear(desk, "a")
+    desk.clear("a")
     desk.apply(desk.core.retreat(caller, 1.0, False))
     assert (desk.home("a").marked, len(desk.chores(1.0).fills)) == (0, 1)
 
@@ -199,7 +183,7 @@ def test_a_clear_breaks_off_what_is_in_use_if_it_shall(interrupt: bool) -> None:
     desk = Desk()
     holder = desk.lease("a", 0.0)
     idle = desk.stock("a", 0.0)
-    effects = clear(desk, "a", interrupt)
+    effects = desk.clear("a", interrupt=interrupt)
     assert effects.interrupt == ([holder.entry] if interrupt else [])
     assert effects.close == idle
 
@@ -218,7 +202,7 @@ def test_whoever_waits_is_sent_away(pausing: bool) -> None:
     waiting = [desk.ask("b", 1.0) for _ in range(2)]
     assert desk.core._demand == 1
     if pausing:
-        clear(desk, "b")
+        desk.clear("b")
     else:
         desk.apply(desk.core.shut("b", False))
     for caller in waiting:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from core.books import Caller, Waiter
-from core.desk import Desk
+from core.desk import Desk, entry_of
 
 from pool import PoolOptions
 from pool._core.ledger import POOL_CLOSED, STALE
@@ -39,21 +39,9 @@ def make_ready(desk: Desk, now: float = 0.0) -> Effects:
     return effects
 
 
-def clear(desk: Desk, service: Any = None, interrupt: bool = False) -> Effects:
-    effects = Effects()
-    desk.core.clear("a", 0, begin(desk), service, interrupt, effects)
-    desk.apply(effects)
-    return effects
-
-
 def line_up(answer: object) -> Waiter:
     assert isinstance(answer, Waiter)
     return answer
-
-
-def entry_of(caller: Caller) -> Entry:
-    assert caller.entry is not None
-    return caller.entry
 
 
 def arrive(desk: Desk, caller: Caller, service: str) -> Entry:
@@ -269,12 +257,12 @@ def test_ready_does_not_undo_a_clear_that_came_after_it() -> None:
     desk.know("a")
     make_ready(desk)
     outer = begin(desk)
-    clear(desk)
+    desk.clear("a")
     desk.apply(desk.core.ready("a", 0, outer, 0.0))
     assert (outer, desk.home("a").state) == (READY, PAUSED)
 
 
-@pytest.mark.parametrize("change", [make_ready, clear])
+@pytest.mark.parametrize("change", [make_ready, lambda desk: desk.clear("a")])
 def test_nothing_is_left_where_nothing_is_needed(change: Any) -> None:
     """An endpoint that nobody wants kept is forgotten at the end of the turn."""
     desk = Desk()
@@ -313,16 +301,16 @@ def waiting_room(**options: Any) -> tuple[Desk, Caller, Caller, Caller]:
 def test_a_clear_pauses_where_pools_begin_paused() -> None:
     """Who waits is sent away, all are evicted, and it stays so at the next clear."""
     desk, holder, connecting, waiting = waiting_room(paused=True)
-    effects = clear(desk)
+    effects = desk.clear("a")
     assert desk.home("a").state is PAUSED
     assert (waiting.verdict, waiting.waiter.woken, len(desk.home("a").queue)) == (CLEARED, 1, 0)
     for caller in (holder, connecting):
         assert (entry_of(caller).evicted, entry_of(caller).doomed) == (True, STALE)
     assert effects.interrupt == []
     make_ready(desk)
-    clear(desk, service="s")
+    desk.clear("a", service="s")
     desk.core._pauses = False
-    clear(desk)
+    desk.clear("a")
     assert entry_of(holder).evicted is True
 
 
@@ -330,7 +318,7 @@ def test_a_clear_pauses_where_pools_begin_paused() -> None:
 def test_other_clears_do_not_pause(paused: bool, service: str | None) -> None:
     """Nor those of a single service: who waits goes on waiting, nobody is evicted."""
     desk, holder, connecting, waiting = waiting_room(paused=paused)
-    effects = clear(desk, service)
+    effects = desk.clear("a", service)
     assert (desk.home("a").state, waiting.verdict, effects.wake) == (READY, WAITING, [])
     for caller in (holder, connecting):
         assert (entry_of(caller).evicted, entry_of(caller).doomed) == (
@@ -369,7 +357,7 @@ def test_a_clear_of_what_is_paused_makes_it_stale_again() -> None:
     make_ready(desk)
     holder = desk.lease("a", 0.0)
     desk.home("a").state = PAUSED
-    clear(desk)
+    desk.clear("a")
     assert (desk.home("a").state, entry_of(holder).evicted) == (PAUSED, True)
 
 
@@ -379,7 +367,7 @@ def test_a_clear_closes_what_is_idle_and_dooms_the_rest() -> None:
     idle = desk.stock("a", 1.0, 2.0)
     holder = desk.take("a", 3.0)
     desk.home("a").owed = 2
-    effects = clear(desk)
+    effects = desk.clear("a")
     held = entry_of(holder)
     (left,) = [entry for entry in idle if entry is not held]
     assert effects.close == [left]
@@ -397,7 +385,7 @@ def test_a_clear_that_interrupts_breaks_off_what_is_in_use_or_connecting() -> No
     holder = desk.lease("a", 0.0)
     desk.discard(desk.lease("a", 0.0), 0.0)
     connecting = desk.ask("a", 0.0)
-    effects = clear(desk, interrupt=True)
+    effects = desk.clear("a", interrupt=True)
     assert effects.interrupt == [entry_of(holder), entry_of(connecting)]
 
 
@@ -409,8 +397,8 @@ def test_a_clear_of_a_service_is_for_its_connections() -> None:
     other = arrive(desk, second, "t")
     mine = arrive(desk, desk.ask("a", 0.0), "s")
     desk.home("a").owed = 2
-    clear(desk, service="s")
-    clear(desk, service="u")
+    desk.clear("a", service="s")
+    desk.clear("a", service="u")
     assert (other.doomed, mine.doomed, entry_of(early).doomed) == ("", STALE, "")
     assert entry_of(early).services == {"s", "u"}
     assert (other.services, mine.services, desk.home("a").owed) == (None, None, 2)

@@ -1,12 +1,12 @@
 """How callers are served: exact books of every move, by hand."""
 
 import pytest
-from core.books import Waiter
-from core.desk import Desk
+from core.books import CODE, Waiter
+from core.desk import Desk, entry_of
 
 from pool._core.deadlock import Knot
 from pool._core.ledger import IDLENESS
-from pool._core.records import Effects, Entry
+from pool._core.records import Effects
 from pool._core.states import (
     CLEARED,
     CLOSED,
@@ -21,15 +21,6 @@ from pool._core.states import (
     WAITING,
 )
 from pool._core.upkeep import disown
-
-CODE = (lambda: None).__code__
-
-
-def entry_of(caller: object) -> Entry:
-    entry = getattr(caller, "entry", None)
-    assert isinstance(entry, Entry)
-    return entry
-
 
 # -- the queue ----------------------------------------------------------------------------------------
 

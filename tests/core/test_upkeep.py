@@ -4,8 +4,8 @@ from math import inf, isclose
 from typing import Any
 
 import pytest
-from core.books import Waiter
-from core.desk import Desk
+from core.books import CODE, Waiter
+from core.desk import Desk, entry_of
 
 from pool._core.ledger import ERROR, IDLENESS, STALE
 from pool._core.records import Effects, Entry
@@ -25,19 +25,11 @@ from pool._core.states import (
 )
 from pool._core.upkeep import Leak, disown
 
-CODE = (lambda: None).__code__
-
 
 def make(**options: Any) -> Desk:
     """A pool in which nothing comes due but what a test asks for."""
     quiet = {"idle_timeout": None, "max_lifetime": None, "health_check_interval": None}
     return Desk(**{"chance": 0.0, "max_size": 9, **quiet, **options})
-
-
-def entry_of(caller: Any) -> Entry:
-    entry = caller.entry
-    assert isinstance(entry, Entry)
-    return entry
 
 
 def check(desk: Desk, now: float, number: int = 1) -> list[Entry]:

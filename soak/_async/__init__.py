@@ -1,0 +1,1 @@
+"""What both worlds of a soak do, written once."""
