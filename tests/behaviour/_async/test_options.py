@@ -243,6 +243,18 @@ async def test_an_endpoint_must_be_hashable(name: str, listening: bool) -> None:
     assert recorder.events == []
 
 
+@pytest.mark.parametrize("name", CALLS)
+async def test_an_endpoint_must_be_hashable_later_too(name: str) -> None:
+    """Once the pool is in use, and would take its shortest way."""
+    manager = Manager()
+    async with ConnectionPool(manager) as pool:
+        await held(pool)
+        with pytest.raises(TypeError, match=r"endpoint must be hashable, not \['host', 80\]"):
+            await CALLS[name](pool, ["host", 80])
+        assert (pool.stats().acquired, pool.stats().idle) == (1, 1)
+    assert_empty(pool, manager)
+
+
 @pytest.mark.parametrize("name", ["stats", "get_endpoint_pool_size"])
 def test_an_endpoint_to_ask_about_must_be_hashable(name: str) -> None:
     """The error says so and shows it."""
