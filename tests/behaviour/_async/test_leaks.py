@@ -70,11 +70,16 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 # -- the report -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("idle", [False, True], ids=["opened for him", "idle before"])
 async def test_the_warning_names_the_culprit(
-    keeper: Keeper, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    idle: bool, keeper: Keeper, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One record: the connection, for how long, the limit, and file, line and function."""
     async with make(keeper) as pool:
+        if idle:
+            await held(pool)
+            clock.now += 12.0
+            await keeper.tend(pool)
         async with pool.connection("e"):
             here = line() - 1
             clock.now += 12.0

@@ -71,11 +71,16 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 # -- the report -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("idle", [False, True], ids=["opened for him", "idle before"])
 def test_the_warning_names_the_culprit(
-    keeper: Keeper, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    idle: bool, keeper: Keeper, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One record: the connection, for how long, the limit, and file, line and function."""
     with make(keeper) as pool:
+        if idle:
+            held(pool)
+            clock.now += 12.0
+            keeper.tend(pool)
         with pool.connection("e"):
             here = line() - 1
             clock.now += 12.0
