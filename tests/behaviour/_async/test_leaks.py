@@ -91,11 +91,20 @@ async def test_the_warning_names_the_culprit(
         )
 
 
+@pytest.mark.parametrize("idle", [False, True], ids=["opened for him", "idle before"])
+@pytest.mark.parametrize("listening", [False, True])
 async def test_the_warning_shows_the_stack(
-    keeper: Keeper, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    idle: bool,
+    listening: bool,
+    keeper: Keeper,
+    clock: FakeClock,
+    recorder: Recorder,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The calls that led there, the oldest first, as a traceback shows them; none of the library's."""
-    async with make(keeper) as pool:
+    async with make(keeper, recorder if listening else None) as pool:
+        if idle:
+            await held(pool)
 
         async def inner() -> Any:
             return await pool.acquire("e")
