@@ -408,6 +408,28 @@ def test_a_clear_of_a_service_is_for_its_connections() -> None:
 # -- close --------------------------------------------------------------------------------------------
 
 
+def test_no_failure_is_remembered_of_what_is_closed() -> None:
+    """Neither at the endpoints, nor of one that is forgotten; of another endpoint it stays."""
+    desk = Desk()
+    core: Any = desk.core
+    error: Any = (OSError(), 1.0)
+    for endpoint in "ab":
+        desk.know(endpoint)
+        desk.home(endpoint).last_error = error
+    homes = [desk.home("a"), desk.home("b")]
+    core._last_error = ("forgotten", *error)
+    desk.apply(desk.core.shut("a", False))
+    assert ([home.last_error for home in homes], core._last_error) == (
+        [None, error],
+        ("forgotten", *error),
+    )
+    desk.apply(desk.core.shut("forgotten", False))
+    assert core._last_error is None
+    core._last_error = ("forgotten", *error)
+    desk.apply(desk.core.shut(None, True))
+    assert ([home.last_error for home in homes], core._last_error) == ([None, None], None)
+
+
 def test_a_removed_endpoint_is_as_if_it_had_never_been() -> None:
     """Nobody waits, nothing is idle, and no failure is remembered; it is gone with its last lease."""
     desk, holder, connecting, waiting = waiting_room()

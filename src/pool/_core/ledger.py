@@ -313,7 +313,7 @@ class Ledger(Budget):
             self._closers = []
             effects.ring = self._watched
 
-    def _forgive(self, endpoint: Any, everywhere: bool) -> None:
+    def _forgive(self, endpoint: Any, everywhere: bool = False) -> None:
         """Remember no longer why a connect failed: the error keeps alive what its frames hold."""
         for home in self._chosen(endpoint, everywhere):
             home.last_error = None

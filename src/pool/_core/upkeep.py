@@ -259,7 +259,7 @@ class Upkeep(Lifecycle):
         home.connecting -= 1
         home.stock += 1
         home.created += 1
-        self._forgive(home.endpoint, False)
+        self._forgive(home.endpoint)
         if home.failures:
             home.failures = 0
             home.ramp = 2
