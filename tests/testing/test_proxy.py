@@ -228,6 +228,22 @@ def test_reset(server: Server, proxy: ChaosProxy) -> None:
         assert ask(sock) == b"hello"
 
 
+def test_reset_ends_connections_it_has_not_seen(proxy: ChaosProxy) -> None:
+    """To its client a connection is open when the kernel says so, before the proxy's thread has looked."""
+    loop, free = proxy._loop, threading.Event()
+    assert loop is not None
+    loop.call_soon_threadsafe(free.wait, PATIENCE)
+    socks = [connected(proxy) for _ in range(5)]
+    reset = threading.Thread(target=proxy.reset)
+    reset.start()
+    free.set()
+    reset.join()
+    assert proxy.connections == 0
+    for sock in socks:
+        with sock as client, pytest.raises(ConnectionResetError):
+            receive(client, 1)
+
+
 def test_close_connections() -> None:
     """Both sides see an orderly end."""
     with Server() as server, ChaosProxy(*server.endpoint) as proxy, connected(proxy) as sock:

@@ -243,10 +243,17 @@ class ChaosProxy:
             listener.close()
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return  # It has given up already.
+        """Take up every connection that the kernel has accepted for us."""
+        while True:
+            try:
+                client, _ = listener.accept()
+            except ConnectionAbortedError:
+                continue  # It has given up already.
+            except OSError:
+                return  # Nobody waits; or no file descriptor is free, and they wait until one is.
+            self._take_up(client)
+
+    def _take_up(self, client: socket.socket) -> None:
         prepare(client)
         self._traffic.accepted += 1
         link = Link(client, lambda: self._modes, self._traffic)
@@ -261,6 +268,9 @@ class ChaosProxy:
         task.add_done_callback(ended)
 
     async def _end_all(self, hard: bool) -> None:
+        if self._listener is not None:
+            # For its client a connection is open before we have heard of it.
+            self._accept(self._listener)
         ending = dict(self._links)
         for link, task in ending.items():
             link.hard = hard
