@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pool.testing import ChaosProxy
+from pool.testing._link import prepare
 from support.servers import PATIENCE, Peer, Server, nobody
 
 SHORT = 0.1
@@ -228,20 +229,53 @@ def test_reset(server: Server, proxy: ChaosProxy) -> None:
         assert ask(sock) == b"hello"
 
 
-def test_reset_ends_connections_it_has_not_seen(proxy: ChaosProxy) -> None:
+def test_reset_ends_connections_it_has_not_seen(
+    proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To its client a connection is open when the kernel says so, before the proxy's thread has looked."""
-    loop, free = proxy._loop, threading.Event()
+    loop, busy, told = proxy._loop, threading.Event(), threading.Event()
     assert loop is not None
-    loop.call_soon_threadsafe(free.wait, PATIENCE)
-    socks = [connected(proxy) for _ in range(5)]
-    reset = threading.Thread(target=proxy.reset)
-    reset.start()
-    free.set()
-    reset.join()
-    assert proxy.connections == 0
+    tell = loop.call_soon_threadsafe
+
+    def be_busy() -> None:
+        busy.set()
+        told.wait(PATIENCE)
+
+    def tell_and_go_on(*args: Any, **kwargs: Any) -> asyncio.Handle:
+        try:
+            return tell(*args, **kwargs)
+        finally:
+            told.set()
+
+    # They connect after its thread has looked, and before it does as it is told in the same turn.
+    socks: list[closing[socket.socket]] = []
+    tell(be_busy)
+    assert busy.wait(PATIENCE)
+    tell(lambda: socks.extend(connected(proxy) for _ in range(5)))
+    monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_go_on)
+    proxy.reset()
+    assert (len(socks), proxy.connections) == (5, 0)
     for sock in socks:
         with sock as client, pytest.raises(ConnectionResetError):
             receive(client, 1)
+
+
+def test_a_client_that_gave_up_is_in_nobodys_way(
+    proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On some systems its socket fails only when it is used; it is closed, and all others are served."""
+    failures = [OSError("invalid argument")]
+
+    def fail_once(sock: socket.socket) -> None:
+        if failures:
+            raise failures.pop()
+        prepare(sock)
+
+    monkeypatch.setattr("pool.testing._proxy.prepare", fail_once)
+    with connected(proxy) as first, connected(proxy) as other:
+        assert receive(first, 1) == b""
+        assert ask(other) == b"hello"
+        assert proxy.connections == proxy.stats.accepted == 1
 
 
 def test_close_connections() -> None:

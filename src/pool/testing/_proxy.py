@@ -254,7 +254,12 @@ class ChaosProxy:
             self._take_up(client)
 
     def _take_up(self, client: socket.socket) -> None:
-        prepare(client)
+        try:
+            prepare(client)
+        except OSError:
+            # It has given up already, and some systems say so only here.
+            client.close()
+            return
         self._traffic.accepted += 1
         link = Link(client, lambda: self._modes, self._traffic)
         task = asyncio.ensure_future(link.run(self._addresses))
