@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pool"
 VOCABULARY = {
     *("pool", "pool._version", "pool.errors", "pool.options", "pool.stats"),
     *("pool.monitoring", "pool.event_loggers", "pool.logger", "pool._later", "pool._record"),
+    *("pool.descriptions", "pool.selectors"),
 }
 # What belongs to one of the worlds, or to the machine. Only the runtime may touch it.
 WORLDLY = {

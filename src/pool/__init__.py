@@ -1,9 +1,13 @@
 """One connection pool for any protocol: ``pool.aio`` for asyncio, ``pool.sync`` for threads.
 
-This package is the shared vocabulary (errors, options, statistics) and imports neither world.
+This package is the shared vocabulary (errors, options, statistics, descriptions of servers) and imports
+neither world.
 """
 
+from typing import TYPE_CHECKING
+
 from pool import monitoring
+from pool._later import lazy
 from pool._version import __version__
 from pool.errors import (
     CommandError,
@@ -19,8 +23,28 @@ from pool.errors import (
 from pool.options import PoolOptions
 from pool.stats import PoolStats
 
+if TYPE_CHECKING:
+    from pool.descriptions import (
+        Hello,
+        ServerDescription,
+        ServerType,
+        TopologyDescription,
+        TopologyType,
+    )
+else:
+    # Who has a pool only does not pay for topologies.
+    __getattr__, __dir__ = lazy(
+        __name__,
+        Hello="pool.descriptions",
+        ServerDescription="pool.descriptions",
+        ServerType="pool.descriptions",
+        TopologyDescription="pool.descriptions",
+        TopologyType="pool.descriptions",
+    )
+
 __all__ = [
     "CommandError",
+    "Hello",
     "LeaseReleasedError",
     "PoolClearedError",
     "PoolClosedError",
@@ -30,7 +54,11 @@ __all__ = [
     "PoolOverloadedError",
     "PoolStats",
     "PoolTimeoutError",
+    "ServerDescription",
     "ServerSelectionTimeoutError",
+    "ServerType",
+    "TopologyDescription",
+    "TopologyType",
     "__version__",
     "monitoring",
 ]

@@ -9,22 +9,67 @@ from pool._sync.pool import ConnectionPool
 from pool._later import lazy
 
 if TYPE_CHECKING:
+    from pool._sync.driver import CommandManager, ServerManager
     from pool._sync.streams import Stream
     from pool._sync.tcp import TcpConnectionManager, UnixConnectionManager
+    from pool.descriptions import (
+        Hello,
+        ServerDescription,
+        ServerType,
+        TopologyDescription,
+        TopologyType,
+    )
+    from pool.selectors import (
+        nearest,
+        primary,
+        primary_preferred,
+        readable,
+        secondary,
+        secondary_preferred,
+        writable,
+    )
 else:
-    # Who brings a manager of his own does not pay for sockets.
+    # Who brings a manager of his own does not pay for sockets, nor who has one server for topologies.
     __getattr__, __dir__ = lazy(
         __name__,
+        CommandManager="pool._sync.driver",
+        Hello="pool.descriptions",
+        ServerDescription="pool.descriptions",
+        ServerManager="pool._sync.driver",
+        ServerType="pool.descriptions",
         Stream="pool._sync.streams",
         TcpConnectionManager="pool._sync.tcp",
+        TopologyDescription="pool.descriptions",
+        TopologyType="pool.descriptions",
         UnixConnectionManager="pool._sync.tcp",
+        nearest="pool.selectors",
+        primary="pool.selectors",
+        primary_preferred="pool.selectors",
+        readable="pool.selectors",
+        secondary="pool.selectors",
+        secondary_preferred="pool.selectors",
+        writable="pool.selectors",
     )
 
 __all__ = [
+    "CommandManager",
     "ConnectionManager",
     "ConnectionPool",
+    "Hello",
     "Lease",
+    "ServerDescription",
+    "ServerManager",
+    "ServerType",
     "Stream",
     "TcpConnectionManager",
+    "TopologyDescription",
+    "TopologyType",
     "UnixConnectionManager",
+    "nearest",
+    "primary",
+    "primary_preferred",
+    "readable",
+    "secondary",
+    "secondary_preferred",
+    "writable",
 ]
