@@ -16,9 +16,10 @@ from behaviour._async import scenarios as async_scenarios
 from behaviour._sync import fakes as sync_fakes
 from behaviour._sync import scenarios as sync_scenarios
 
+import pool
 import pool.aio
 import pool.sync
-from pool import PoolOptions, monitoring
+from pool import PoolOptions, monitoring, selectors
 from pool._core.pool import PoolCore
 from pool._runtime import aio as aio_runtime
 from pool._runtime import sync as sync_runtime
@@ -51,6 +52,13 @@ AWAITED = {
 }
 CLASSES = list(AWAITED)
 
+#: What both doors show of the shared vocabulary.
+SHARED = {
+    *("Hello", "ServerDescription", "ServerType", "TopologyDescription", "TopologyType"),
+    *(name for name in selectors.__all__ if name != "Selector"),
+}
+OWN = sorted(set(pool.aio.__all__) - SHARED)
+
 
 # -- names and signatures -----------------------------------------------------------------------------
 
@@ -75,10 +83,17 @@ def test_both_doors_have_the_same_names() -> None:
     assert pool.aio.__all__ == pool.sync.__all__
     assert pool.aio.__all__ == sorted(set(pool.aio.__all__))
     for world in WORLDS:
-        assert all(isinstance(getattr(world, name), type) for name in world.__all__)
+        assert all(isinstance(getattr(world, name), type) for name in OWN)
 
 
-@pytest.mark.parametrize("name", sorted(pool.aio.__all__))
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_the_vocabulary_is_the_same_behind_every_door(name: str) -> None:
+    """What servers are called does not depend on the world."""
+    assert getattr(pool.aio, name) is getattr(pool.sync, name) is getattr(pool, name)
+    assert name in pool.__all__
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_each_world_has_classes_of_its_own(name: str) -> None:
     """Under the same name, and neither is the other's."""
     ours, theirs = getattr(pool.aio, name), getattr(pool.sync, name)
@@ -87,7 +102,7 @@ def test_each_world_has_classes_of_its_own(name: str) -> None:
     assert ours.__module__.replace("._async.", "._sync.") == theirs.__module__
 
 
-@pytest.mark.parametrize("name", sorted(pool.aio.__all__))
+@pytest.mark.parametrize("name", OWN)
 def test_a_class_offers_the_same_in_both_worlds(name: str) -> None:
     """The same names, and kinds: methods, properties."""
     ours, theirs = public(getattr(pool.aio, name)), public(getattr(pool.sync, name))
@@ -95,12 +110,12 @@ def test_a_class_offers_the_same_in_both_worlds(name: str) -> None:
     assert [type(each) for each in ours.values()] == [type(each) for each in theirs.values()]
 
 
-@pytest.mark.parametrize("name", sorted(pool.aio.__all__))
+@pytest.mark.parametrize("name", OWN)
 def test_signatures_are_equal(name: str) -> None:
     """Parameters by name, kind and default; the constructor's too."""
     ours, theirs = getattr(pool.aio, name), getattr(pool.sync, name)
     methods = [each for each, value in public(ours).items() if inspect.isfunction(value)]
-    assert methods
+    assert methods, name
     for method in ["__init__", *methods]:
         assert shape(getattr(ours, method)) == shape(getattr(theirs, method)), method
 

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         TopologyDescription,
         TopologyType,
     )
+    from pool.selectors import (
+        nearest,
+        primary,
+        primary_preferred,
+        readable,
+        secondary,
+        secondary_preferred,
+        writable,
+    )
 else:
     # Who has a pool only does not pay for topologies.
     __getattr__, __dir__ = lazy(
@@ -40,6 +49,13 @@ else:
         ServerType="pool.descriptions",
         TopologyDescription="pool.descriptions",
         TopologyType="pool.descriptions",
+        nearest="pool.selectors",
+        primary="pool.selectors",
+        primary_preferred="pool.selectors",
+        readable="pool.selectors",
+        secondary="pool.selectors",
+        secondary_preferred="pool.selectors",
+        writable="pool.selectors",
     )
 
 __all__ = [
@@ -61,4 +77,11 @@ __all__ = [
     "TopologyType",
     "__version__",
     "monitoring",
+    "nearest",
+    "primary",
+    "primary_preferred",
+    "readable",
+    "secondary",
+    "secondary_preferred",
+    "writable",
 ]

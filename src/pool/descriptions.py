@@ -10,7 +10,6 @@ The terms are those of MongoDB's Server Discovery and Monitoring specification, 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, Final
 
 __all__ = ["Hello", "ServerDescription", "ServerType", "TopologyDescription", "TopologyType"]
@@ -88,6 +87,11 @@ class Hello:
         if isinstance(hosts, (str, bytes)) or not isinstance(hosts, Iterable):
             raise TypeError(f"hosts must be a sequence of addresses, not {hosts!r}")
         object.__setattr__(self, "hosts", tuple(hosts))
+        for host in self.hosts:
+            try:
+                hash(host)
+            except TypeError:
+                raise TypeError(f"hosts must be hashable addresses, not {host!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +156,6 @@ WRITABLE: Final = frozenset(
 )
 READABLE: Final = WRITABLE | {ServerType.SECONDARY}
 
-_NO_SERVERS: Final[Mapping[Any, ServerDescription]] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class TopologyDescription:
@@ -170,7 +172,7 @@ class TopologyDescription:
 
     topology_id: Hashable
     topology_type: TopologyType = TopologyType.UNKNOWN
-    servers: Mapping[Any, ServerDescription] = _NO_SERVERS
+    servers: Mapping[Any, ServerDescription] = field(default_factory=dict)
     set_name: str | None = None
     max_term: Any = None
     seeds: int = 0

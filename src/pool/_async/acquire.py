@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from pool._async.connect import Overtaken, connect
 from pool._async.engine import Engine, log
 from pool._async.manager import ConnectionT, EndpointT
+from pool._async.turns import introduce
 from pool._core.records import Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
 from pool._core.states import CLOSED, CONNECTING, GRANTED, OVERLOADED, TIMEOUT, UNKNOWN, WAITING
@@ -86,7 +87,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
         try:
             if publish is not None:
                 if not self.engine.core.knows(self.endpoint):
-                    await self.engine.introduce(self.endpoint, deadline=self.deadline)
+                    await introduce(self.engine, self.endpoint, deadline=self.deadline)
                 self.told = True
                 publish(ConnectionCheckOutStartedEvent, self.endpoint)
             entry = await self._pursue()
@@ -115,7 +116,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                 return taken
         await self._proceed(engine.core.request(claim, clock(), self._patient()))
         while claim.verdict is UNKNOWN:
-            await engine.introduce(self.endpoint, deadline=self.deadline)
+            await introduce(engine, self.endpoint, deadline=self.deadline)
             await self._proceed(engine.core.request(claim, clock(), self._patient()))
         while True:
             entry = await self._turn()

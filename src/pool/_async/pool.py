@@ -8,13 +8,14 @@ from typing import Generic, Unpack
 from pool._async.engine import Engine, log
 from pool._async.lease import Lease
 from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
+from pool._async.turns import begin, introduce, make_ready, make_stale
 from pool._async.upkeep import keep, maintain
 from pool._core.records import Effects
 from pool._core.report import cause_of, explain, shortage
-from pool._core.states import CLEARED, CLOSED, PAUSED, READY, UNKNOWN, WAITING
-from pool._runtime.aio import Pending, Waiter, caller, clock, name
+from pool._core.states import CLEARED, CLOSED, WAITING
+from pool._runtime.aio import Pending, Waiter, clock, name
 from pool.errors import PoolClearedError, PoolClosedError, PoolTimeoutError
-from pool.monitoring import ConnectionPoolListener, PoolClearedEvent, PoolReadyEvent
+from pool.monitoring import ConnectionPoolListener
 from pool.monitoring._listeners import EventListener
 from pool.monitoring._publisher import publisher_for
 from pool.options import (
@@ -142,7 +143,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         self._enter(endpoint)
         if self._engine.core.is_closed():
             raise PoolClosedError(f"the pool is closed: cannot add {endpoint!r}")
-        await self._engine.introduce(endpoint, keep=True)
+        await introduce(self._engine, endpoint, keep=True)
 
     async def warm_up(self, endpoint: EndpointT, timeout: float | None = None) -> None:
         """Make an endpoint known, and wait until ``min_size`` connections are there.
@@ -205,13 +206,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         """
         await self.add(endpoint)
         engine = self._engine
-        state = await engine.begin(endpoint)
-        if state is not UNKNOWN:
-            try:
-                if state is PAUSED and engine.publish is not None:
-                    engine.publish(PoolReadyEvent, endpoint)
-            finally:
-                await engine.perform(engine.core.ready(endpoint, caller(), state, clock()))
+        state = await begin(engine, endpoint)
+        await engine.perform(make_ready(engine, endpoint, state))
 
     async def clear(
         self,
@@ -237,16 +233,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         effects = Effects()
         try:
             for each in engine.core.endpoints() if endpoint is None else [endpoint]:
-                state = await engine.begin(each)
-                if state is UNKNOWN:
-                    continue
-                try:
-                    if state is READY and engine.publish is not None:
-                        engine.publish(PoolClearedEvent, each, service_id, interrupt_connections)
-                finally:
-                    engine.core.clear(
-                        each, caller(), state, service_id, interrupt_connections, effects
-                    )
+                state = await begin(engine, each)
+                make_stale(engine, each, state, service_id, interrupt_connections, effects)
         finally:
             await engine.perform(effects)
 

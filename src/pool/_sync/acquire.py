@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from pool._sync.connect import Overtaken, connect
 from pool._sync.engine import Engine, log
 from pool._sync.manager import ConnectionT, EndpointT
+from pool._sync.turns import introduce
 from pool._core.records import Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
 from pool._core.states import CLOSED, CONNECTING, GRANTED, OVERLOADED, TIMEOUT, UNKNOWN, WAITING
@@ -87,7 +88,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
         try:
             if publish is not None:
                 if not self.engine.core.knows(self.endpoint):
-                    self.engine.introduce(self.endpoint, deadline=self.deadline)
+                    introduce(self.engine, self.endpoint, deadline=self.deadline)
                 self.told = True
                 publish(ConnectionCheckOutStartedEvent, self.endpoint)
             entry = self._pursue()
@@ -116,7 +117,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                 return taken
         self._proceed(engine.core.request(claim, clock(), self._patient()))
         while claim.verdict is UNKNOWN:
-            engine.introduce(self.endpoint, deadline=self.deadline)
+            introduce(engine, self.endpoint, deadline=self.deadline)
             self._proceed(engine.core.request(claim, clock(), self._patient()))
         while True:
             entry = self._turn()

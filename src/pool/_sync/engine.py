@@ -24,7 +24,6 @@ from pool._runtime.sync import (
     Waiter,
     Worker,
     allowance,
-    caller,
     clock,
     each,
     entrance,
@@ -41,8 +40,6 @@ from pool.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionClosedEvent,
     PoolClosedEvent,
-    PoolCreatedEvent,
-    PoolReadyEvent,
 )
 from pool.monitoring._publisher import Publish
 from pool.options import PoolOptions, replaced
@@ -82,6 +79,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         "place",
         "publish",
         "service_id",
+        "strangers",
         "way_in",
         "way_out",
         "who",
@@ -99,6 +97,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.options = options
         self.publish = publish
         self.keep = keep
+        self.strangers = True
+        """Whether an endpoint becomes known by its first use."""
         # A hook that was not overridden costs nothing: it is not there.
         self.check = _overridden(manager, "check_aliveness")
         self.on_acquire = _overridden(manager, "on_acquire")
@@ -164,50 +164,21 @@ class Engine(Generic[EndpointT, ConnectionT]):
         """Whether nobody has used the pool yet, so that it has no connections either."""
         return self.place is _NOWHERE
 
-    def introduce(
-        self, endpoint: EndpointT, keep: bool = False, deadline: float = inf
-    ) -> None:
-        """Make an endpoint known and say so, unless it is.
-
-        Parameters:
-            endpoint: the endpoint.
-            keep: do not forget it when it is empty.
-            deadline: when to stop waiting for somebody else who is about to say so.
-        """
-        turn = self.core.introduce(endpoint, keep, caller())
-        while not isinstance(turn, bool):
-            left = None if deadline == inf else max(deadline - clock(), 0.0)
-            if not turn.wait(left):
-                return
-            turn = self.core.introduce(endpoint, keep, caller())
-        if turn:
-            try:
-                if self.publish is not None:
-                    self.publish(PoolCreatedEvent, endpoint, self.options.changed())
-                    if not (self.options.paused or self.core.is_shut(endpoint)):
-                        self.publish(PoolReadyEvent, endpoint)
-            finally:
-                self.dismiss(self.core.announced(endpoint, caller()))
-
-    def begin(self, endpoint: EndpointT) -> str:
-        """Wait for the turn to change an endpoint's state, and return that."""
-        state = self.core.begin(endpoint, caller())
-        while not isinstance(state, str):
-            state.wait(None)
-            state = self.core.begin(endpoint, caller())
-        return state
-
     def perform(self, effects: Effects) -> None:
         """Do what a decision demands and wait until the connections are closed.
 
         A caller who is cancelled meanwhile leaves; the closing goes on.
         """
         try:
-            self._tell(effects)
+            self.tell(effects)
         finally:
-            if effects.close:
-                dispose = partial(self._dispose_all, self.options.dispose_timeout)
-                shield(dispose, effects.close, None)
+            self.bury(effects)
+
+    def bury(self, effects: Effects) -> None:
+        """Close the connections that a decision has ended, once that was told."""
+        if effects.close:
+            dispose = partial(self._dispose_all, self.options.dispose_timeout)
+            shield(dispose, effects.close, None)
 
     def proceed(self, effects: Effects, left: float | None, patience: float | None) -> None:
         """Do what a decision demands, for a caller with a deadline: the closing may outlast his wait.
@@ -218,7 +189,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
             patience: the seconds he waits for connections to be closed.
         """
         try:
-            self._tell(effects)
+            self.tell(effects)
         finally:
             if effects.close:
                 seconds = allowance(self.options.dispose_timeout, left)
@@ -227,14 +198,14 @@ class Engine(Generic[EndpointT, ConnectionT]):
     def dismiss(self, effects: Effects) -> None:
         """Do what a decision demands without waiting for it."""
         try:
-            self._tell(effects)
+            self.tell(effects)
         finally:
             if effects.close:
                 dispose = partial(self._dispose_all, self.options.dispose_timeout)
                 spawn(dispose, effects.close)
 
-    def _tell(self, effects: Effects) -> None:
-        """Publish, then wake: whoever is woken must find the events told."""
+    def tell(self, effects: Effects) -> None:
+        """Publish, then wake: whoever is woken must find the events told. It closes nothing."""
         try:
             if self.publish is not None:
                 events: list[tuple[Any, ...]] = [
@@ -291,7 +262,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
                 del effects.close[place]
                 freed = self.core.closed(entry, clock())
                 try:
-                    self._tell(freed)
+                    self.tell(freed)
                 finally:
                     effects.close += freed.close
                     self._drop_unopened(effects)
@@ -338,7 +309,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
             # The room that is free now may be owed to more callers than it is enough for.
             freed = self.core.closed(entry, clock())
             try:
-                self._tell(freed)
+                self.tell(freed)
             finally:
                 if freed.close:
                     spawn(partial(self._dispose_all, seconds), freed.close)

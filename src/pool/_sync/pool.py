@@ -9,13 +9,14 @@ from typing import Generic, Unpack
 from pool._sync.engine import Engine, log
 from pool._sync.lease import Lease
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
+from pool._sync.turns import begin, introduce, make_ready, make_stale
 from pool._sync.upkeep import keep, maintain
 from pool._core.records import Effects
 from pool._core.report import cause_of, explain, shortage
-from pool._core.states import CLEARED, CLOSED, PAUSED, READY, UNKNOWN, WAITING
-from pool._runtime.sync import Pending, Waiter, caller, clock, name
+from pool._core.states import CLEARED, CLOSED, WAITING
+from pool._runtime.sync import Pending, Waiter, clock, name
 from pool.errors import PoolClearedError, PoolClosedError, PoolTimeoutError
-from pool.monitoring import ConnectionPoolListener, PoolClearedEvent, PoolReadyEvent
+from pool.monitoring import ConnectionPoolListener
 from pool.monitoring._listeners import EventListener
 from pool.monitoring._publisher import publisher_for
 from pool.options import (
@@ -143,7 +144,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         self._enter(endpoint)
         if self._engine.core.is_closed():
             raise PoolClosedError(f"the pool is closed: cannot add {endpoint!r}")
-        self._engine.introduce(endpoint, keep=True)
+        introduce(self._engine, endpoint, keep=True)
 
     def warm_up(self, endpoint: EndpointT, timeout: float | None = None) -> None:
         """Make an endpoint known, and wait until ``min_size`` connections are there.
@@ -206,13 +207,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         """
         self.add(endpoint)
         engine = self._engine
-        state = engine.begin(endpoint)
-        if state is not UNKNOWN:
-            try:
-                if state is PAUSED and engine.publish is not None:
-                    engine.publish(PoolReadyEvent, endpoint)
-            finally:
-                engine.perform(engine.core.ready(endpoint, caller(), state, clock()))
+        state = begin(engine, endpoint)
+        engine.perform(make_ready(engine, endpoint, state))
 
     def clear(
         self,
@@ -238,16 +234,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         effects = Effects()
         try:
             for each in engine.core.endpoints() if endpoint is None else [endpoint]:
-                state = engine.begin(each)
-                if state is UNKNOWN:
-                    continue
-                try:
-                    if state is READY and engine.publish is not None:
-                        engine.publish(PoolClearedEvent, each, service_id, interrupt_connections)
-                finally:
-                    engine.core.clear(
-                        each, caller(), state, service_id, interrupt_connections, effects
-                    )
+                state = begin(engine, each)
+                make_stale(engine, each, state, service_id, interrupt_connections, effects)
         finally:
             engine.perform(effects)
 
