@@ -161,6 +161,20 @@ def test_what_a_room_may_touch(module: str) -> None:
     assert {top(target) for target in imports(module)} & MUST_NOT_TOUCH[room(module)] == set()
 
 
+#: What is no part of Python, by who may import it.
+THIRD_PARTIES = {"pool._async.srv": {"dns"}, "pool._sync.srv": {"dns"}}
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_third_parties(module: str) -> None:
+    """Python is enough, but for extras; and these are loaded when they are used, not by an import."""
+    given = {"pool", *sys.stdlib_module_names}
+    assert {top(target) for target in imports(module)} - given == THIRD_PARTIES.get(module, set())
+    body = ast.parse(SOURCES[module].read_text()).body
+    at_once = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {top(target) for node in at_once for target in targets(node)} <= given
+
+
 def test_errors_import_nothing() -> None:
     """The errors stand on their own."""
     assert imports("pool.errors") == set()

@@ -65,7 +65,9 @@ PLAN = Plan(
         "_async": "_sync",
         "aio": "sync",
         "aio_checkout": "sync_checkout",
+        "aio_dns": "sync_dns",
         "aio_net": "sync_net",
+        "asyncresolver": "resolver",
     },
     # The latter two are names of the public API, about servers that answer when something changes.
     escapes=("async pool", "await_hello", "awaited"),
