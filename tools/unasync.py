@@ -67,6 +67,7 @@ PLAN = Plan(
         "aio_checkout": "sync_checkout",
         "aio_dns": "sync_dns",
         "aio_net": "sync_net",
+        "aio_topology": "sync_topology",
         "asyncresolver": "resolver",
     },
     # The latter two are names of the public API, about servers that answer when something changes.

@@ -256,7 +256,7 @@ class Ledger(Budget):
     def _condemn(self, entry: Entry, reason: str, interrupt: bool, effects: Effects) -> None:
         if entry.state is CLOSING:
             return
-        if entry.doomed != POOL_CLOSED:
+        if entry.doomed not in (POOL_CLOSED, ERROR):
             self._doom(entry, reason)
         if entry.state is IDLE:
             self._close(entry, reason, effects)

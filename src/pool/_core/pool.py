@@ -7,7 +7,7 @@ queue in the same transaction, so that nothing is ever free while somebody who c
 from typing import Any
 
 from pool._core.home import Totals
-from pool._core.ledger import ERROR, IDLENESS
+from pool._core.ledger import ERROR, IDLENESS, POOL_CLOSED, STALE
 from pool._core.records import Claim, Effects, Entry
 from pool._core.report import Survey, count, crowd, survey
 from pool._core.states import (
@@ -195,6 +195,18 @@ class PoolCore(Upkeep):
         entry.next = home.top
         home.top = entry
         return None
+
+    def broke(self, claim: Claim) -> bool:
+        """The connection of a lease broke: it is closed when it comes back, for that reason.
+
+        Returns:
+            False: a clear came first, so that it says nothing of now; or the lease has ended.
+        """
+        entry = claim.entry
+        if entry is None or entry.state is not IN_USE or entry.doomed in (STALE, POOL_CLOSED):
+            return False
+        self._doom(entry, ERROR)
+        return True
 
     def end(self, claim: Claim, now: float) -> Entry | None:
         """End the lease; its entry is the caller's now, for ``put`` or ``doom``.

@@ -90,12 +90,12 @@ class TopologyCore(Outbox):
 
     # -- checks -------------------------------------------------------------------------------------
 
-    def begin_check(self, server: Watched, awaiting: bool, now: float) -> float | None:
+    def begin_check(self, server: Watched, can_wait: bool, now: float) -> float | None:
         """Begin a check if it is due.
 
         Parameters:
             server: the server.
-            awaiting: whether it can be asked to answer when something changes.
+            can_wait: whether it can be asked to answer when something changes.
             now: the time.
 
         Returns:
@@ -109,7 +109,7 @@ class TopologyCore(Outbox):
         server.requested = server.retry = False
         server.checking = now
         # To one that is unknown, everything is a change.
-        server.awaited = awaiting and self._decided.servers[server.address].is_known
+        server.awaited = can_wait and self._decided.servers[server.address].is_known
         self._publish(ServerHeartbeatStartedEvent, server.address, server.awaited)
         return 0.0
 
@@ -201,7 +201,7 @@ class TopologyCore(Outbox):
 
     # -- operations ---------------------------------------------------------------------------------
 
-    def await_change(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
+    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
         """Wait for another description than the one seen.
 
         Returns:
@@ -223,13 +223,14 @@ class TopologyCore(Outbox):
         Returns:
             The server and its generation; ``None`` if it has just left.
         """
-        found = self._servers.get(chosen(servers, self._load, self._lot).address)
+        found = self._servers.get(chosen(servers, self.load, self._lot).address)
         if found is None:
             return None
         found.operations += 1
         return found, found.generation
 
-    def _load(self, address: Any) -> int:
+    def load(self, address: Any) -> int:
+        """How many operations a server has."""
         server = self._servers.get(address)
         return 0 if server is None else server.operations
 

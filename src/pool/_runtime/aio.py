@@ -165,7 +165,8 @@ class Worker(Generic[T]):
     Parameters:
         owner: for whom; it is not kept alive, and without it there is nothing to do.
         work: gets the owner and by how many seconds it is late; returns the seconds until it wants to be
-            called again, ``None`` for never. It does not wait for anything.
+            called again, ``None`` for never.
+        title: what it is called, where anybody may see it.
     """
 
     __slots__ = (
@@ -176,15 +177,20 @@ class Worker(Generic[T]):
         "_nap",
         "_owner",
         "_timer",
+        "_title",
         "_work",
         "_working",
     )
 
     def __init__(
-        self, owner: T, work: Callable[[T, float], Coroutine[Any, Any, float | None]]
+        self,
+        owner: T,
+        work: Callable[[T, float], Coroutine[Any, Any, float | None]],
+        title: str = "pool upkeep",
     ) -> None:
         self._owner = ref(owner, self._orphaned)
         self._work = work
+        self._title = title
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
@@ -227,7 +233,9 @@ class Worker(Generic[T]):
         self._nap = _PAUSE
         # What it does is none of the caller's who happens to ring.
         context = Context()
-        _start(self._run(), context).add_done_callback(self._rest, context=context)
+        task = _start(self._run(), context)
+        task.set_name(self._title)
+        task.add_done_callback(self._rest, context=context)
 
     async def _run(self) -> None:
         late = max(elapsed() - self._due, 0.0)

@@ -116,13 +116,17 @@ class Worker(Generic[T]):
         owner: for whom; it is not kept alive, and without it the thread ends.
         work: gets the owner and by how many seconds it is late; returns the seconds until it wants to be
             called again, ``None`` for never.
+        title: what its thread is called.
     """
 
-    __slots__ = ("__weakref__", "_owner", "_parker", "_starting", "_thread", "_work")
+    __slots__ = ("__weakref__", "_owner", "_parker", "_starting", "_thread", "_title", "_work")
 
-    def __init__(self, owner: T, work: Callable[[T, float], float | None]) -> None:
+    def __init__(
+        self, owner: T, work: Callable[[T, float], float | None], title: str = "pool upkeep"
+    ) -> None:
         self._owner = ref(owner, self._orphaned)
         self._work = work
+        self._title = title
         self._parker = threading.Lock()
         self._parker.acquire()
         self._starting = threading.Lock()
@@ -134,9 +138,7 @@ class Worker(Generic[T]):
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._run, name="pool upkeep", daemon=True
-                    )
+                    self._thread = threading.Thread(target=self._run, name=self._title, daemon=True)
                     try:
                         self._thread.start()
                     except RuntimeError:

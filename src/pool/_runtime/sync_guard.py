@@ -92,6 +92,10 @@ class Guard:
         with self._lock:
             return self.core.check_in(claim, now)
 
+    def broke(self, claim: Claim) -> bool:
+        with self._lock:
+            return self.core.broke(claim)
+
     def end(self, claim: Claim, now: float) -> Entry | None:
         with self._lock:
             return self.core.end(claim, now)

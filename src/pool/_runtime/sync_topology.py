@@ -66,9 +66,9 @@ class TopologyGuard:
         with self._lock:
             return self.core.show(topology)
 
-    def begin_check(self, server: Watched, awaiting: bool, now: float) -> float | None:
+    def begin_check(self, server: Watched, can_wait: bool, now: float) -> float | None:
         with self._lock:
-            return self.core.begin_check(server, awaiting, now)
+            return self.core.begin_check(server, can_wait, now)
 
     def pause(self, server: Watched, now: float) -> float | None:
         with self._lock:
@@ -94,9 +94,9 @@ class TopologyGuard:
         with self._lock:
             return self.core.request(address, everywhere)
 
-    def await_change(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
+    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
         with self._lock:
-            return self.core.await_change(waiter, seen)
+            return self.core.linger(waiter, seen)
 
     def desert(self, waiter: Wakeable) -> None:
         with self._lock:
@@ -105,6 +105,10 @@ class TopologyGuard:
     def choose(self, servers: Sequence[ServerDescription]) -> tuple[Watched, int] | None:
         with self._lock:
             return self.core.choose(servers)
+
+    def load(self, address: Any) -> int:
+        with self._lock:
+            return self.core.load(address)
 
     def finished(self, server: Watched) -> None:
         with self._lock:

@@ -8,9 +8,11 @@ from pool._async.pool import ConnectionPool
 from pool._later import lazy
 
 if TYPE_CHECKING:
+    from pool._async.client import Client
     from pool._async.driver import CommandManager, ServerManager
     from pool._async.streams import Stream
     from pool._async.tcp import TcpConnectionManager, UnixConnectionManager
+    from pool._async.topology import Topology
     from pool.descriptions import (
         Hello,
         ServerDescription,
@@ -31,6 +33,7 @@ else:
     # Who brings a manager of his own does not pay for sockets, nor who has one server for topologies.
     __getattr__, __dir__ = lazy(
         __name__,
+        Client="pool._async.client",
         CommandManager="pool._async.driver",
         Hello="pool.descriptions",
         ServerDescription="pool.descriptions",
@@ -38,6 +41,7 @@ else:
         ServerType="pool.descriptions",
         Stream="pool._async.streams",
         TcpConnectionManager="pool._async.tcp",
+        Topology="pool._async.topology",
         TopologyDescription="pool.descriptions",
         TopologyType="pool.descriptions",
         UnixConnectionManager="pool._async.tcp",
@@ -51,6 +55,7 @@ else:
     )
 
 __all__ = [
+    "Client",
     "CommandManager",
     "ConnectionManager",
     "ConnectionPool",
@@ -61,6 +66,7 @@ __all__ = [
     "ServerType",
     "Stream",
     "TcpConnectionManager",
+    "Topology",
     "TopologyDescription",
     "TopologyType",
     "UnixConnectionManager",

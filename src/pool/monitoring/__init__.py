@@ -34,6 +34,7 @@ from pool.monitoring._listeners import (
     TopologyListener,
     on,
 )
+from pool.monitoring._operations import operation_id
 from pool.monitoring._pool_events import (
     ConnectionCheckedInEvent,
     ConnectionCheckedOutEvent,
@@ -100,5 +101,6 @@ __all__ = [
     "TopologyListener",
     "TopologyOpenedEvent",
     "on",
+    "operation_id",
     "register",
 ]

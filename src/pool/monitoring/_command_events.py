@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
+#: What is published in place of a document that nobody may read.
+REDACTED: Mapping[str, Any] = {}
+
+
+class Redacted(dict[str, Any]):
+    """In place of a command that nobody may read: an empty document that knows the command's name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class _CommandEvent(Event):
     """About one command.
 
@@ -121,10 +133,15 @@ class CommandStartedEvent(_CommandEvent):
         service_id: Hashable | None = None,
         server_connection_id: int | None = None,
     ) -> None:
-        if not command:
+        if isinstance(command, Redacted):
+            name = command.name
+            command = {}
+        elif command:
+            name = next(iter(command))
+        else:
             raise ValueError(f"a command needs a name as its first key, got {command!r}")
         super().__init__(
-            next(iter(command)),
+            name,
             request_id,
             connection_id,
             operation_id,

@@ -9,9 +9,11 @@ from pool._sync.pool import ConnectionPool
 from pool._later import lazy
 
 if TYPE_CHECKING:
+    from pool._sync.client import Client
     from pool._sync.driver import CommandManager, ServerManager
     from pool._sync.streams import Stream
     from pool._sync.tcp import TcpConnectionManager, UnixConnectionManager
+    from pool._sync.topology import Topology
     from pool.descriptions import (
         Hello,
         ServerDescription,
@@ -32,6 +34,7 @@ else:
     # Who brings a manager of his own does not pay for sockets, nor who has one server for topologies.
     __getattr__, __dir__ = lazy(
         __name__,
+        Client="pool._sync.client",
         CommandManager="pool._sync.driver",
         Hello="pool.descriptions",
         ServerDescription="pool.descriptions",
@@ -39,6 +42,7 @@ else:
         ServerType="pool.descriptions",
         Stream="pool._sync.streams",
         TcpConnectionManager="pool._sync.tcp",
+        Topology="pool._sync.topology",
         TopologyDescription="pool.descriptions",
         TopologyType="pool.descriptions",
         UnixConnectionManager="pool._sync.tcp",
@@ -52,6 +56,7 @@ else:
     )
 
 __all__ = [
+    "Client",
     "CommandManager",
     "ConnectionManager",
     "ConnectionPool",
@@ -62,6 +67,7 @@ __all__ = [
     "ServerType",
     "Stream",
     "TcpConnectionManager",
+    "Topology",
     "TopologyDescription",
     "TopologyType",
     "UnixConnectionManager",

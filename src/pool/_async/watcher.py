@@ -1,0 +1,339 @@
+"""The working parts of one topology: core, pool, monitors, and the hands that carry out decisions.
+
+Operations hold the watcher and not the topology, as leases hold the engine.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any, Final, Generic
+
+from pool._async.driver import ServerManager
+from pool._async.engine import log
+from pool._async.greeting import Greeter
+from pool._async.manager import ConnectionT, EndpointT
+from pool._async.monitor import Monitor, Post
+from pool._async.pool import ConnectionPool
+from pool._async.srv import resolve
+from pool._async.turns import announce, make_ready, make_stale
+from pool._core.outbox import ADD, BREAK, CLEAR, PUBLISH, READY, REMOVE, SHOW, Act
+from pool._core.pulse import Pulse, Watched
+from pool._core.records import NOTHING, Effects
+from pool._core.selection import suitable
+from pool._core.topology import TopologyCore
+from pool._runtime import fork
+from pool._runtime.aio import Waiter, Worker, caller, clock
+from pool._runtime.aio_topology import topology_guard
+from pool._runtime.chance import lots
+from pool.descriptions import ServerDescription, TopologyDescription
+from pool.monitoring._publisher import Publish
+from pool.selectors import (
+    Selector,
+    nearest,
+    primary,
+    primary_preferred,
+    readable,
+    secondary,
+    secondary_preferred,
+    writable,
+)
+
+__all__ = ["Seeds", "Watcher"]
+
+#: Those that always leave the same of a description, so that they need not be asked again.
+_BUILT_IN: Final = frozenset(
+    {nearest, primary, primary_preferred, readable, secondary, secondary_preferred, writable}
+)
+
+# How often (seconds) seeds are looked up again at the most, as MongoDB's specification demands.
+_RESCAN = 60.0
+
+
+class Seeds:
+    """Where the servers of a topology may be.
+
+    Parameters:
+        addresses: known from the beginning.
+        name: of the SRV records that tell, ``None`` if there are none.
+        resolver: what looks them up, ``None`` for the system's name servers.
+    """
+
+    __slots__ = ("addresses", "error", "name", "resolver")
+
+    def __init__(self, addresses: tuple[Any, ...], name: str | None, resolver: object) -> None:
+        self.addresses = addresses
+        self.name = name
+        self.resolver = resolver
+        self.error: Exception | None = None
+        """Why they could not be looked up the last time."""
+
+
+class Watcher(Generic[EndpointT, ConnectionT]):
+    """What a topology and its operations share.
+
+    Parameters:
+        topology_id: the topology's identity.
+        manager: the user's.
+        greeter: the pool's.
+        pool: paused at the beginning, and changed from here only.
+        seeds: where the servers may be.
+        pulse: the times of heartbeats.
+        threshold: the latency window, in seconds.
+        publish: how to publish an event, ``None`` if nobody listens.
+    """
+
+    def __init__(
+        self,
+        topology_id: object,
+        manager: ServerManager[EndpointT, ConnectionT],
+        greeter: Greeter[EndpointT, ConnectionT],
+        pool: ConnectionPool[EndpointT, ConnectionT],
+        seeds: Seeds,
+        pulse: Pulse,
+        threshold: float,
+        publish: Publish | None,
+    ) -> None:
+        self.topology_id = topology_id
+        self.manager = manager
+        self.greeter = greeter
+        self.pool = pool
+        self.engine = pool._engine
+        self.engine.strangers = False
+        self.seeds = seeds
+        self.pulse = pulse
+        self.threshold = threshold
+        self.publish = publish
+        self.patience = pool.options.dispose_timeout
+        wait = manager.await_hello
+        default = getattr(wait, "__func__", None) is ServerManager.await_hello
+        self.await_hello = None if default else wait
+        self._deeds: dict[str, Callable[..., None]] = {
+            PUBLISH: self._publish,
+            SHOW: self._show,
+            ADD: self._add,
+            READY: self._ready,
+            CLEAR: self._clear,
+            REMOVE: self._remove,
+            BREAK: self._break,
+        }
+        self._open_books()
+        fork.watch(self)
+
+    def _open_books(self) -> None:
+        self.books = TopologyCore(self.topology_id, self.pulse, lots())
+        self.core = topology_guard(self.books)
+        self._suited: tuple[TopologyDescription, dict[Selector, list[ServerDescription]]]
+        self._suited = self.books.shown, {}
+        self._posts: dict[Post, None] = {}
+        self._debris: deque[Effects] = deque()
+        """Connections that nobody has closed yet."""
+        self._sweeper = Worker(self, _sweep, "pool sweeper")
+        self._scout = Worker(self, _look_up, "pool seeds")
+
+    def forked(self) -> None:
+        """This is a child process now: begin anew, and leave the parent's connections alone."""
+        inherited = list(self._posts)
+        closed = self.books.is_closed
+        self._open_books()
+        if closed:
+            self.core.close(clock())
+        for post in inherited:
+            if post.connection is not NOTHING:
+                fork.keep(post.connection)
+                try:
+                    self.manager.after_fork(post.address, post.connection)
+                except Exception:
+                    log.exception("after_fork of the monitor of %r failed", post.address)
+
+    # -- its life -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to watch, unless that was done before.
+
+        Raises:
+            RuntimeError: it belongs to another event loop.
+        """
+        self.engine.settle()
+        if not self.books.is_open and self.core.open(self.seeds.addresses):
+            if self.seeds.name is not None:
+                self._scout.ring()
+            self.speak()
+
+    async def end(self) -> None:
+        """Stop to watch; wait until the monitors have closed their connections."""
+        self.engine.settle()
+        self.core.close(clock())
+        self.speak()
+        started = clock()
+        silence = Waiter()
+        if not self.core.is_silent(caller(), silence):
+            await silence.wait(self.patience)
+        elif self.books._speaker is not None:
+            # A listener has called back: the monitor would wait for itself.
+            return
+        await self._sweep()
+        deserted = Waiter()
+        if not self.core.is_deserted(deserted):
+            left = self.patience
+            await deserted.wait(None if left is None else max(left - (clock() - started), 0.0))
+
+    def post(self, post: Post) -> None:
+        """Have somebody begin to work who has a connection of his own."""
+        self.core.manned(post)
+        self._posts[post] = None
+        if not post.worker.ring():
+            log.error(
+                "the monitor of %r cannot be started: there are too many threads", post.address
+            )
+            self.left(post)
+
+    def left(self, post: Post) -> None:
+        """He has ended."""
+        self._posts.pop(post, None)
+        for waiter in self.core.left(post):
+            waiter.wake()
+
+    def is_over(self) -> bool:
+        """Whether it was closed."""
+        return self.books.is_closed
+
+    def ring(self, servers: Sequence[Watched]) -> None:
+        """Have monitors look whether there is a check to be made."""
+        for server in servers:
+            if server.monitor is not None:
+                server.monitor.worker.ring()
+
+    # -- what was decided ---------------------------------------------------------------------------
+
+    def speak(self) -> None:
+        """Do what was decided, unless somebody does it already."""
+        if self.core.begin_speech(caller()):
+            try:
+                self._go_on()
+            finally:
+                if self._debris:
+                    self._sweeper.ring()
+
+    def _go_on(self) -> None:
+        try:
+            act, hushed = self.core.next_act()
+            while act is not None:
+                self._perform(act)
+                act, hushed = self.core.next_act()
+        except BaseException:
+            # A listener was interrupted; others wait for the rest.
+            self._go_on()
+            raise
+        for waiter in hushed:
+            waiter.wake()
+
+    def _perform(self, act: Act) -> None:
+        self._deeds[act.what](act.about, *act.values)
+
+    def _publish(self, event_type: Any, *args: Any) -> None:
+        if self.publish is not None:
+            self.publish(event_type, *args)
+
+    def _show(self, topology: TopologyDescription) -> None:
+        for waiter in self.core.show(topology):
+            self.core.desert(waiter)
+            waiter.wake()
+
+    def _add(self, server: Watched) -> None:
+        engine = self.engine
+        turn = engine.core.introduce(server.address, True, caller())
+        assert isinstance(turn, bool), "bug: somebody else changes the pool of a topology"
+        try:
+            if turn:
+                announce(engine, server.address)
+        finally:
+            server.monitor = Monitor(self, server)
+            self.post(server.monitor)
+
+    def _ready(self, server: Watched) -> None:
+        self._carry_out(make_ready(self.engine, server.address, self._state_of(server)))
+
+    def _clear(self, server: Watched, service: object, interrupt: bool) -> None:
+        effects = Effects()
+        state = self._state_of(server)
+        try:
+            make_stale(self.engine, server.address, state, service, interrupt, effects)
+        finally:
+            self._carry_out(effects)
+
+    def _remove(self, server: Watched) -> None:
+        try:
+            self._carry_out(self.engine.core.shut(server.address, False))
+        finally:
+            server.monitor.stop()
+
+    def _break(self, server: Watched) -> None:
+        monitor = server.monitor
+        if server.awaited and server.checking is not None:
+            monitor.break_off()
+        monitor.worker.ring()
+
+    def _state_of(self, server: Watched) -> str:
+        state = self.engine.core.begin(server.address, caller())
+        assert isinstance(state, str), "bug: somebody else changes the pool of a topology"
+        return state
+
+    def _carry_out(self, effects: Effects) -> None:
+        try:
+            self.engine.tell(effects)
+        finally:
+            if effects.close:
+                self._debris.append(effects)
+
+    async def _sweep(self) -> None:
+        while self._debris:
+            await self.engine.bury(self._debris.popleft())
+
+    # -- questions of operations --------------------------------------------------------------------
+
+    def suited(self, selector: Selector) -> tuple[TopologyDescription, list[ServerDescription]]:
+        """Return the description of now, and the servers that suit, within the latency window."""
+        shown = self.books.shown
+        cache = self._suited
+        if cache[0] is not shown:
+            cache = self._suited = shown, {}
+        try:
+            found = cache[1].get(selector)
+            lasting = found is None and selector in _BUILT_IN
+        except TypeError:
+            # It cannot be a key.
+            found, lasting = None, False
+        if found is None:
+            found = suitable(selector, shown, self.threshold)
+            if lasting:
+                cache[1][selector] = found
+        return shown, found
+
+
+async def _sweep(watcher: Watcher[Any, Any], late: float) -> float:
+    """Close what nobody else closes."""
+    await watcher._sweep()
+    return inf
+
+
+async def _look_up(watcher: Watcher[Any, Any], late: float) -> float | None:
+    """Look the seeds up again; return the seconds until the next time, ``None`` for never."""
+    seeds, pulse = watcher.seeds, watcher.pulse
+    assert seeds.name is not None, "bug: there is nothing to look up"
+    if watcher.is_over():
+        return None
+    rest = pulse.interval
+    try:
+        found = await resolve(seeds.name, pulse.timeout, seeds.resolver)
+    except Exception as error:
+        seeds.error = error
+        log.warning("cannot look up the seeds %s: %r", seeds.name, error)
+    else:
+        if found.addresses:
+            seeds.error = None
+            rest = max(found.ttl, _RESCAN)
+        else:
+            seeds.error = OSError(f"there is no such service: {seeds.name}")
+        watcher.core.reseeded(found.addresses, clock())
+        watcher.speak()
+    return None if watcher.is_over() else rest
