@@ -22,7 +22,7 @@ from pool.monitoring._command_events import REDACTED, Redacted
 from pool.monitoring._listeners import EventListener
 from pool.monitoring._operations import current_operation, next_request
 from pool.monitoring._publisher import Publish, publisher_for
-from pool.options import UNSET, PoolOptionsDict
+from pool.options import UNSET, PoolOptionsDict, check_seconds
 from pool.selectors import Selector, writable
 
 __all__ = ["Client"]
@@ -118,6 +118,7 @@ class Client(Generic[EndpointT, ConnectionT]):
             raise TypeError(f"command must be a mapping, not {command!r}")
         if not command:
             raise ValueError("command must have a name as its first key, but is empty")
+        check_seconds("timeout", timeout, zero=False)
         refusal: CommandError | None = None
         reply: Mapping[str, Any] = {}
         operation = self._topology.connection(selector, UNSET if timeout is None else timeout)

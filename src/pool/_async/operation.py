@@ -41,8 +41,8 @@ async def select(
     timeout: float | None,
     cause: BaseException | None,
     tell: Tell | None,
-) -> list[ServerDescription]:
-    """Wait until some server suits, and return all that do.
+) -> tuple[TopologyDescription, list[ServerDescription]]:
+    """Wait until some server suits, and return what is known and all that do.
 
     Parameters:
         watcher: the topology's.
@@ -74,12 +74,12 @@ async def _find(
     timeout: float | None,
     cause: BaseException | None,
     tell: Tell | None,
-) -> list[ServerDescription]:
+) -> tuple[TopologyDescription, list[ServerDescription]]:
     waited = False
     while True:
         shown, found = watcher.suited(selector)
         if found:
-            return found
+            return shown, found
         if watcher.is_over():
             raise PoolClosedError("the topology is closed")
         left = None if deadline == inf else deadline - clock()
@@ -88,10 +88,16 @@ async def _find(
         if tell is not None and not waited:
             tell("Waiting for suitable server to become available", shown, remaining_time=left)
         waited = True
-        waiter = Waiter()
-        servers = watcher.core.linger(waiter, shown)
-        if servers is None:
-            continue
+        await _pause(watcher, shown, left)
+
+
+async def _pause(
+    watcher: Watcher[Any, Any], shown: TopologyDescription, left: float | None
+) -> None:
+    """Wait until something else is known, at most ``left`` seconds."""
+    waiter = Waiter()
+    servers = watcher.core.linger(waiter, shown)
+    if servers is not None:
         try:
             watcher.ring(servers)
             await waiter.wait(left)
@@ -171,10 +177,13 @@ class Operation(Generic[EndpointT, ConnectionT]):
         deadline = inf if patience is None else clock() + patience
         cause: BaseException | None = None
         while True:
-            found = await select(watcher, self._selector, deadline, patience, cause, self._tell)
+            shown, found = await select(
+                watcher, self._selector, deadline, patience, cause, self._tell
+            )
             choice = watcher.core.choose(found)
             if choice is None:
-                # It has left since.
+                # It has left, which is being told.
+                await _pause(watcher, shown, None if deadline == inf else deadline - clock())
                 continue
             self._server, self._generation = choice
             self.endpoint = self._server.address

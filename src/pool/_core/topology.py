@@ -331,11 +331,14 @@ class TopologyCore(Outbox):
             elif not server.is_known and cause.is_known:
                 # It says that it is well, and is not believed.
                 unseated.append(address)
-        for address in old.servers:
-            if address not in new.servers:
-                self._leave(address, now)
+        leaving = [
+            self._leave(address, now) for address in old.servers if address not in new.servers
+        ]
         self._publish(TopologyDescriptionChangedEvent, old, new, self._id)
         self._outbox.append(Act(SHOW, new))
+        # Not before: who chooses it must find its pool.
+        for gone in leaving:
+            self._outbox.append(Act(REMOVE, gone))
         for address in unseated:
             self._unseat(self._servers[address], cause)
 
@@ -356,11 +359,11 @@ class TopologyCore(Outbox):
         self._publish(ServerOpeningEvent, address, self._id)
         self._outbox.append(Act(ADD, server))
 
-    def _leave(self, address: Any, now: float) -> None:
+    def _leave(self, address: Any, now: float) -> Watched:
         server = self._servers.pop(address)
         if server.checking is not None:
             verb = "was closed" if self.is_closed else "no longer has this server"
             self._publish_failure(server, PoolClosedError(f"the topology {verb}"), now)
         server.gone = True
         self._publish(ServerClosedEvent, address, self._id)
-        self._outbox.append(Act(REMOVE, server))
+        return server

@@ -42,8 +42,8 @@ def select(
     timeout: float | None,
     cause: BaseException | None,
     tell: Tell | None,
-) -> list[ServerDescription]:
-    """Wait until some server suits, and return all that do.
+) -> tuple[TopologyDescription, list[ServerDescription]]:
+    """Wait until some server suits, and return what is known and all that do.
 
     Parameters:
         watcher: the topology's.
@@ -75,12 +75,12 @@ def _find(
     timeout: float | None,
     cause: BaseException | None,
     tell: Tell | None,
-) -> list[ServerDescription]:
+) -> tuple[TopologyDescription, list[ServerDescription]]:
     waited = False
     while True:
         shown, found = watcher.suited(selector)
         if found:
-            return found
+            return shown, found
         if watcher.is_over():
             raise PoolClosedError("the topology is closed")
         left = None if deadline == inf else deadline - clock()
@@ -89,10 +89,16 @@ def _find(
         if tell is not None and not waited:
             tell("Waiting for suitable server to become available", shown, remaining_time=left)
         waited = True
-        waiter = Waiter()
-        servers = watcher.core.linger(waiter, shown)
-        if servers is None:
-            continue
+        _pause(watcher, shown, left)
+
+
+def _pause(
+    watcher: Watcher[Any, Any], shown: TopologyDescription, left: float | None
+) -> None:
+    """Wait until something else is known, at most ``left`` seconds."""
+    waiter = Waiter()
+    servers = watcher.core.linger(waiter, shown)
+    if servers is not None:
         try:
             watcher.ring(servers)
             waiter.wait(left)
@@ -172,10 +178,13 @@ class Operation(Generic[EndpointT, ConnectionT]):
         deadline = inf if patience is None else clock() + patience
         cause: BaseException | None = None
         while True:
-            found = select(watcher, self._selector, deadline, patience, cause, self._tell)
+            shown, found = select(
+                watcher, self._selector, deadline, patience, cause, self._tell
+            )
             choice = watcher.core.choose(found)
             if choice is None:
-                # It has left since.
+                # It has left, which is being told.
+                _pause(watcher, shown, None if deadline == inf else deadline - clock())
                 continue
             self._server, self._generation = choice
             self.endpoint = self._server.address

@@ -190,7 +190,7 @@ class Topology(Generic[EndpointT, ConnectionT]):
         deadline = _INF if seconds is None else clock() + seconds
         tell = None if self._teller is None else self._teller.of(selector)
         watcher = self._watcher
-        found = select(watcher, selector, deadline, seconds, None, tell)
+        _, found = select(watcher, selector, deadline, seconds, None, tell)
         server = chosen(found, watcher.books.load, self._lot)
         if tell is not None:
             tell("Server selection succeeded", watcher.books.shown, address=server.address)

@@ -46,6 +46,17 @@ _BUILT_IN: Final = frozenset(
     {nearest, primary, primary_preferred, readable, secondary, secondary_preferred, writable}
 )
 
+# By name: a watcher that refers to itself would outlive the topology until it is found.
+_DEEDS: Final = {
+    PUBLISH: "_publish",
+    SHOW: "_show",
+    ADD: "_add",
+    READY: "_ready",
+    CLEAR: "_clear",
+    REMOVE: "_remove",
+    BREAK: "_break",
+}
+
 # How often (seconds) seeds are looked up again at the most, as MongoDB's specification demands.
 _RESCAN = 60.0
 
@@ -108,15 +119,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         wait = manager.await_hello
         default = getattr(wait, "__func__", None) is ServerManager.await_hello
         self.await_hello = None if default else wait
-        self._deeds: dict[str, Callable[..., None]] = {
-            PUBLISH: self._publish,
-            SHOW: self._show,
-            ADD: self._add,
-            READY: self._ready,
-            CLEAR: self._clear,
-            REMOVE: self._remove,
-            BREAK: self._break,
-        }
         self._open_books()
         fork.watch(self)
 
@@ -229,7 +231,8 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             waiter.wake()
 
     def _perform(self, act: Act) -> None:
-        self._deeds[act.what](act.about, *act.values)
+        deed: Callable[..., None] = getattr(self, _DEEDS[act.what])
+        deed(act.about, *act.values)
 
     def _publish(self, event_type: Any, *args: Any) -> None:
         if self.publish is not None:
