@@ -75,31 +75,39 @@ async def _find(
     cause: BaseException | None,
     tell: Tell | None,
 ) -> tuple[TopologyDescription, list[ServerDescription]]:
-    waited = False
-    while True:
-        shown, found = watcher.suited(selector)
-        if found:
-            return shown, found
-        if watcher.is_over():
-            raise PoolClosedError("the topology is closed")
-        left = None if deadline == inf else deadline - clock()
-        if left is not None and left <= 0:
-            raise _nothing_suits(watcher, selector, shown, timeout, cause)
-        if tell is not None and not waited:
-            tell("Waiting for suitable server to become available", shown, remaining_time=left)
-        waited = True
-        await _pause(watcher, shown, left)
+    wanting = False
+    try:
+        while True:
+            shown, found = watcher.suited(selector)
+            if found:
+                return shown, found
+            if watcher.is_over():
+                raise PoolClosedError("the topology is closed")
+            left = None if deadline == inf else deadline - clock()
+            if left is not None and left <= 0:
+                raise _nothing_suits(watcher, selector, shown, timeout, cause)
+            if not wanting:
+                wanting = True
+                if tell is not None:
+                    tell(
+                        "Waiting for suitable server to become available",
+                        shown,
+                        remaining_time=left,
+                    )
+                watcher.ring(watcher.core.want())
+            await _pause(watcher, shown, left)
+    finally:
+        if wanting:
+            watcher.core.content()
 
 
 async def _pause(
     watcher: Watcher[Any, Any], shown: TopologyDescription, left: float | None
 ) -> None:
-    """Wait until something else is known, at most ``left`` seconds."""
+    """Wait until something else is shown, at most ``left`` seconds."""
     waiter = Waiter()
-    servers = watcher.core.linger(waiter, shown)
-    if servers is not None:
+    if watcher.core.linger(waiter, shown):
         try:
-            watcher.ring(servers)
             await waiter.wait(left)
         finally:
             watcher.core.desert(waiter)

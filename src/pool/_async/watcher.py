@@ -111,13 +111,13 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         self.engine = pool._engine
         self.engine.strangers = False
         self.seeds = seeds
-        self.pulse = pulse
         self.threshold = threshold
         self.publish = publish
         self.patience = pool.options.dispose_timeout
         wait = manager.await_hello
         default = getattr(wait, "__func__", None) is ServerManager.await_hello
         self.await_hello = None if default else wait
+        self.pulse = pulse._replace(waits=not default)
         self._open_books()
         fork.watch(self)
 
@@ -239,7 +239,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
 
     def _show(self, topology: TopologyDescription) -> None:
         for waiter in self.core.show(topology):
-            self.core.desert(waiter)
             waiter.wake()
 
     def _add(self, server: Watched) -> None:

@@ -21,11 +21,13 @@ class Pulse(NamedTuple):
         interval: from the end of a check to the next one.
         rest: the least of that, if somebody asks for a check.
         timeout: for a check.
+        waits: whether a server that is known can be asked to answer when something changes.
     """
 
     interval: float
     rest: float
     timeout: float
+    waits: bool = False
 
 
 class Watched:

@@ -53,7 +53,9 @@ class TopologyCore(Outbox):
         self.is_closed = False
         self._servers: dict[Any, Watched] = {}
         self._waiters: dict[Wakeable, None] = {}
-        """Who waits for a server."""
+        """Who waits for another description."""
+        self._wanting = 0
+        """How many find no server that suits."""
 
     # -- its life -----------------------------------------------------------------------------------
 
@@ -86,7 +88,9 @@ class TopologyCore(Outbox):
     def show(self, topology: TopologyDescription) -> list[Wakeable]:
         """Let others see a description; return who waits for that."""
         self.shown = topology
-        return list(self._waiters)
+        waiters = list(self._waiters)
+        self._waiters.clear()
+        return waiters
 
     # -- checks -------------------------------------------------------------------------------------
 
@@ -103,7 +107,7 @@ class TopologyCore(Outbox):
         """
         if server.gone:
             return None
-        left = due(server, self._pulse, bool(self._waiters)) - now
+        left = due(server, self._pulse, self._wanting > 0) - now
         if left > 0:
             return left
         server.requested = server.retry = False
@@ -117,7 +121,7 @@ class TopologyCore(Outbox):
         """The seconds until the next check is due; ``None``: the server has left."""
         if server.gone:
             return None
-        return max(due(server, self._pulse, bool(self._waiters)) - now, 0.0)
+        return max(due(server, self._pulse, self._wanting > 0) - now, 0.0)
 
     def succeeded(self, server: Watched, hello: Hello, sample: float | None, now: float) -> None:
         """A server has answered.
@@ -140,7 +144,7 @@ class TopologyCore(Outbox):
         after = ServerDescription(
             server.address, hello.server_type, server.average, hello, last_update=now
         )
-        server.wait = self._pulse.interval
+        server.wait = 0.0 if self._pulse.waits else self._pulse.interval
         if server.awaited:
             # A server that answers at once though nothing has changed must not keep us busy.
             rash = before == after and duration < self._pulse.rest
@@ -201,17 +205,25 @@ class TopologyCore(Outbox):
 
     # -- operations ---------------------------------------------------------------------------------
 
-    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
-        """Wait for another description than the one seen.
+    def want(self) -> list[Watched]:
+        """Somebody finds no server that suits: check often until ``content``.
 
         Returns:
-            The monitors to be rung, since somebody waits now; ``None`` if there is another one already.
+            The monitors to be rung for that.
         """
+        self._wanting += 1
+        return list(self._servers.values()) if self._wanting == 1 else []
+
+    def content(self) -> None:
+        """He has found one, or gives up."""
+        self._wanting -= 1
+
+    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> bool:
+        """Wait for another description than the one seen; false if there is one already."""
         if self.shown is not seen or self.is_closed:
-            return None
-        first = not self._waiters
+            return False
         self._waiters[waiter] = None
-        return list(self._servers.values()) if first else []
+        return True
 
     def desert(self, waiter: Wakeable) -> None:
         """Wait no longer."""

@@ -94,7 +94,15 @@ class TopologyGuard:
         with self._lock:
             return self.core.request(address, everywhere)
 
-    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> list[Watched] | None:
+    def want(self) -> list[Watched]:
+        with self._lock:
+            return self.core.want()
+
+    def content(self) -> None:
+        with self._lock:
+            self.core.content()
+
+    def linger(self, waiter: Wakeable, seen: TopologyDescription) -> bool:
         with self._lock:
             return self.core.linger(waiter, seen)
 

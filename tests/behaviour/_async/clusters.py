@@ -32,6 +32,10 @@ class Server:
         self.up = True
         self.gate = Gate(is_open=True)
         """Where a hello waits before it is answered."""
+        self.hung = False
+        """Whether nothing is answered, until the connection is broken."""
+        self.timed_out = False
+        """Whether the next hello that gets there ends as one that took too long."""
         self.links: list[Link] = []
         self.hellos = 0
         self.said = 0
@@ -74,6 +78,13 @@ class Link:
         self.closed = False
         self.gate = Gate()
         """Where it waits for a change."""
+
+    async def hang(self) -> None:
+        """Wait for an answer that does not come: until somebody breaks the connection."""
+        while not self.broken and self.server.up:
+            self.gate = Gate()
+            if not self.broken and self.server.up:
+                await self.gate.wait()
 
     def check(self) -> None:
         assert not self.closed, "used after its end"
@@ -146,7 +157,12 @@ class ClusterManager(CommandManager[Any, Link]):
         server = conn.server
         server.hellos += 1
         await server.gate.wait()
+        if server.hung:
+            await conn.hang()
         conn.check()
+        if server.timed_out:
+            server.timed_out = False
+            raise TimeoutError("no answer")
         conn.version = server.version
         return server.document(conn)
 
@@ -160,6 +176,9 @@ class ClusterManager(CommandManager[Any, Link]):
     ) -> Mapping[str, Any]:
         conn.check()
         conn.server.commands.append(command)
+        if conn.server.hung:
+            await conn.hang()
+            conn.check()
         reply = conn.server.reply(conn, command)
         if isinstance(reply, BaseException):
             raise reply
