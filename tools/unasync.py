@@ -58,10 +58,14 @@ PLAN = Plan(
         Tree("src/pool/testing/_async", "src/pool/testing/_sync"),
         Tree("src/pool/testing/aio", "src/pool/testing/sync"),
         Tree("tests/behaviour/_async", "tests/behaviour/_sync"),
+        Tree("tests/real/_async", "tests/real/_sync"),
         Tree("tests/schedules/_async", "tests/schedules/_sync"),
         Tree("soak/_async", "soak/_sync"),
     ),
     renames={
+        "AsyncClientCursor": "ClientCursor",  # of psycopg, as the next two
+        "AsyncConnection": "Connection",
+        "AsyncCursor": "Cursor",
         "_async": "_sync",
         "aio": "sync",
         "aio_checkout": "sync_checkout",
@@ -69,6 +73,7 @@ PLAN = Plan(
         "aio_net": "sync_net",
         "aio_topology": "sync_topology",
         "asyncresolver": "resolver",
+        "aio_psycopg": "sync_psycopg",
     },
     # The latter two are names of the public API, about servers that answer when something changes.
     escapes=("async pool", "await_hello", "awaited"),

@@ -6,6 +6,7 @@ import pytest
 from real.kit import PROTOCOLS
 
 from support.real import PostgresServer, RealServer, RedisServer, eventually
+from support.standby import PostgresPrimary, PostgresStandby
 
 
 def running(kind: type[RealServer]) -> Iterator[RealServer]:
@@ -24,6 +25,27 @@ def redis_server() -> Iterator[RealServer]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[RealServer]:
     yield from running(PostgresServer)
+
+
+@pytest.fixture(scope="session")
+def _postgres_primary() -> Iterator[RealServer]:
+    yield from running(PostgresPrimary)
+
+
+@pytest.fixture
+def primary(_postgres_primary: PostgresPrimary) -> Iterator[PostgresPrimary]:
+    """Give a PostgreSQL that can be followed; it goes on afterwards."""
+    yield _postgres_primary
+    _postgres_primary.resume()
+    if not _postgres_primary.answers():
+        _postgres_primary.restart()
+
+
+@pytest.fixture(scope="session")
+def standby(_postgres_primary: PostgresPrimary) -> Iterator[PostgresStandby]:
+    """Give a PostgreSQL that follows the primary, and is never promoted."""
+    with PostgresStandby(_postgres_primary) as server:
+        yield server
 
 
 @pytest.fixture(params=PROTOCOLS)

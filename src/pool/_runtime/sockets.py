@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "CHUNK",
     "Address",
+    "BorrowedChannel",
     "Channel",
     "StreamEndedError",
     "Turn",
@@ -267,6 +268,32 @@ class Channel:
 
 def _connect_error(code: int, address: Address) -> OSError:
     return OSError(code, f"{os.strerror(code)}: {address}")
+
+
+class BorrowedChannel(Channel):
+    """Another descriptor of a socket that a C library owns, to wait for it and to break it.
+
+    The library closes its own when it likes, and the number of that may be reused before somebody else gets
+    to shut it down. To close this one does nothing to the connection.
+
+    Parameters:
+        fileno: the library's descriptor.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, fileno: int) -> None:
+        # The family is found out.
+        super().__init__(socket.fromfd(fileno, -1, -1))
+
+    def close(self, courteous: bool = False) -> None:
+        """Release the descriptor, once."""
+        if os.getpid() != self._process:
+            super().close()
+            return
+        with self._gate:
+            self.closed = True
+            self._release()
 
 
 class Turn:
