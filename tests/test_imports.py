@@ -30,6 +30,8 @@ PURE = {
     *("abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools"),
     *("math", "operator", "random", "sys", "types", "typing", "weakref"),
 }
+# Libraries that an extra brings, and how the names of the modules begin that may import them.
+EXTRAS = {"psycopg": "psycopg", "redis": "redis", "dns": "srv"}
 # Programs, not part of the library: they may use all of it.
 PROGRAMS = {"pool.__main__", "pool._demo"}
 
@@ -161,18 +163,21 @@ def test_what_a_room_may_touch(module: str) -> None:
     assert {top(target) for target in imports(module)} & MUST_NOT_TOUCH[room(module)] == set()
 
 
-#: What is no part of Python, by who may import it.
-THIRD_PARTIES = {"pool._async.srv": {"dns"}, "pool._sync.srv": {"dns"}}
-
-
 @pytest.mark.parametrize("module", LIBRARY)
-def test_third_parties(module: str) -> None:
-    """Python is enough, but for extras; and these are loaded when they are used, not by an import."""
-    given = {"pool", *sys.stdlib_module_names}
-    assert {top(target) for target in imports(module)} - given == THIRD_PARTIES.get(module, set())
+def test_what_comes_with_an_extra(module: str) -> None:
+    """A module imports nobody else's library, unless it is there for just that library."""
+    others = {top(target) for target in imports(module)} - sys.stdlib_module_names - {"pool"}
+    name = module.split(".")[-1]
+    assert others <= {library for library, own in EXTRAS.items() if name.startswith(own)}
+
+
+@pytest.mark.parametrize("module", ["pool._async.srv", "pool._sync.srv"])
+def test_dnspython_is_loaded_when_it_is_used(module: str) -> None:
+    """Not by an import: who names his servers himself does not need it."""
     body = ast.parse(SOURCES[module].read_text()).body
     at_once = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert {top(target) for node in at_once for target in targets(node)} <= given
+    assert "dns" not in {top(target) for node in at_once for target in targets(node)}
+    assert "dns" in {top(target) for target in imports(module)}
 
 
 def test_errors_import_nothing() -> None:

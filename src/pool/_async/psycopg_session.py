@@ -6,7 +6,7 @@ psycopg wakes, ten times a second at least. Nothing else keeps them: a server th
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
@@ -43,26 +43,18 @@ class _Late(Exception):
     """The time is up. Not an ``OSError``: while it waits, psycopg takes those for a socket that is closed."""
 
 
-class Settings:
+class Settings(NamedTuple):
     """What every session of a manager begins with, and has again after each use.
 
     Parameters:
         autocommit, row_factory, cursor_factory, prepare_threshold, context: those of ``psycopg.connect``.
     """
 
-    def __init__(
-        self,
-        autocommit: bool,
-        row_factory: Any,
-        cursor_factory: CursorFactory,
-        prepare_threshold: int | None,
-        context: Any,
-    ) -> None:
-        self.autocommit = autocommit
-        self.row_factory = row_factory
-        self.cursor_factory = cursor_factory
-        self.prepare_threshold = prepare_threshold
-        self.context = context
+    autocommit: bool
+    row_factory: Any
+    cursor_factory: CursorFactory
+    prepare_threshold: int | None
+    context: Any
 
 
 class Session(AsyncConnection[Any]):
@@ -82,7 +74,7 @@ class Session(AsyncConnection[Any]):
         self._limit: tuple[float, float] | None = None
         self._waiting: object = None
         self._listened = False
-        self._added: list[tuple[Callable[[Any], None], Callable[[Any], None]]] = []
+        self._added: list[tuple[Callable[..., None], Callable[[Any], None]]] = []
         context = settings.context
         self._own_adapters = None if context is None else AdaptersMap(context.adapters)
 
@@ -167,11 +159,16 @@ class Session(AsyncConnection[Any]):
 
     async def ask(self, query: str) -> tuple[Any, ...] | None:
         """Send a statement outside of any transaction, and return the first row. Nothing remains of it."""
-        cursor = await self.run(query, None)
+        cursor = await self.run(query, None, prepare=False)
         return await cursor.fetchone() if cursor.description is not None else None
 
-    async def run(self, query: Any, params: Any) -> AsyncCursor[tuple[Any, ...]]:
+    async def run(
+        self, query: Any, params: Any, prepare: bool | None = None
+    ) -> AsyncCursor[tuple[Any, ...]]:
         """Run a statement as a transaction of its own, and return its cursor.
+
+        Parameters:
+            query, params, prepare: as for a cursor of psycopg.
 
         Raises:
             psycopg.Error: it failed, and is undone.
@@ -182,7 +179,7 @@ class Session(AsyncConnection[Any]):
         if not autocommit:
             await self.set_autocommit(True)
         try:
-            await cursor.execute(query, params, prepare=False)
+            await cursor.execute(query, params, prepare=prepare)
         finally:
             status = self.pgconn.transaction_status
             if status in _OPEN:
@@ -210,12 +207,12 @@ class Session(AsyncConnection[Any]):
         """Call a function for every notification until the connection goes back."""
         self._listened = True
         super().add_notify_handler(callback)
-        self._added.append((self.remove_notify_handler, callback))
+        self._added.append((AsyncConnection.remove_notify_handler, callback))
 
     def add_notice_handler(self, callback: Callable[[Any], None]) -> None:
         """Call a function for every notice until the connection goes back."""
         super().add_notice_handler(callback)
-        self._added.append((self.remove_notice_handler, callback))
+        self._added.append((AsyncConnection.remove_notice_handler, callback))
 
     def is_at_rest(self) -> bool:
         """Return whether nobody uses it and the server waits for a statement, in a transaction or not."""
@@ -261,7 +258,7 @@ class Session(AsyncConnection[Any]):
                 remove, callback = self._added.pop()
                 # Whoever has removed it already was right.
                 with suppress(ValueError):
-                    remove(callback)
+                    remove(self, callback)
             if self.isolation_level is not None:
                 await self.set_isolation_level(None)
             if self.read_only is not None:
@@ -277,10 +274,10 @@ class Session(AsyncConnection[Any]):
                 await self._forget_notifications()
 
     async def _forget_notifications(self) -> None:
-        """Drop what came before the server knew that nobody listens."""
-        # First what psycopg has not seen yet; the notifications that it kept come after it.
-        while self.pgconn.notifies():
-            pass
+        """Drop what came before the server knew that nobody listens.
+
+        It sends none after its answer to that, and psycopg has read and kept all that came before.
+        """
         async for _ in self.notifies(timeout=0):
             pass
         self._listened = False

@@ -64,13 +64,15 @@ class PsycopgManager(CommandManager[tuple[str, int], Connection[Any]]):
     A connection that comes back is as good as new in this: a transaction that is open or has failed is
     rolled back, channels it listens to and their notifications are forgotten, and so are handlers that were
     added and attributes that were set. It costs a round trip only if there is something to undo. A LISTEN is
-    seen in queries that contain the word, whoever calls ``notifies`` or adds a handler counts too; one that a
-    function of the server does by itself is not seen. What else a session has in the server stays: settings
-    made by ``SET``, temporary tables, advisory locks, prepared statements. ``reset="discard all"`` forgets
-    that as well.
+    seen in queries that contain the word, sent by cursors of the connection's own class; whoever calls
+    ``notifies`` or adds a handler counts too. One that a function of the server does by itself is not seen.
 
-    A body that leaves by an exception gives its connection back if no statement is running on it. A
-    cancelled statement is cancelled in the server, too.
+    What else a session has in the server stays: settings made by ``SET``, temporary tables, advisory locks,
+    prepared statements. ``reset="discard all"`` forgets that as well.
+
+    A body that leaves by an exception gives its connection back if no statement is running on it. A task
+    that is cancelled cancels its statement in the server; one that runs out of time, or whose connection is
+    broken, goes on there until the server notices: see its ``client_connection_check_interval``.
 
     Parameters:
         conninfo: how to connect, without host and port: those are the endpoint.
@@ -231,8 +233,9 @@ class PsycopgManager(CommandManager[tuple[str, int], Connection[Any]]):
         """Ask whether the server takes writes (``PRIMARY``) or follows another one (``SECONDARY``).
 
         A server without followers is a ``PRIMARY`` too. The ``term`` is the timeline, which a promotion
-        raises. The ``set_name`` is the system identifier, so that servers of different clusters are never
-        mixed; ``None`` where the user may not read it. PostgreSQL does not tell where the other servers are.
+        raises; a standby gives that of its last restart point. The ``set_name`` is the system identifier, so
+        that servers of different clusters are never mixed; ``None`` where the user may not read it.
+        PostgreSQL does not tell where the other servers are: ``hosts`` is empty.
         """
         session = _session(conn)
         row: tuple[Any, ...] | None = None

@@ -97,6 +97,15 @@ async def test_hello_of_a_server_that_hangs(primary: PostgresPrimary) -> None:
         assert not manager.can_reuse(at(primary), conn, caught.value)
 
 
+@pytest.mark.parametrize("reset", ["rollback", "discard all"])
+async def test_reset_on_a_standby(standby: PostgresStandby, reset: str) -> None:
+    """There a LISTEN is not allowed, and what undoes one is."""
+    async with opened(standby, make(reset=reset)) as (manager, conn):
+        await conn.execute("SELECT 'listen'")
+        await manager.on_release(at(standby), conn)
+        assert status(conn) == IDLE
+
+
 # --- Commands ---
 
 
