@@ -135,8 +135,9 @@ class Client(Generic[EndpointT, ConnectionT]):
             except CommandError as error:
                 # It was answered: the connection is fit for the next one.
                 refusal = error
-                if self._is_state_change(operation.endpoint, error):
-                    operation.demoted(error)
+            if refusal is not None and self._is_state_change(operation.endpoint, refusal):
+                # What is known of a server is told to everybody.
+                operation.demoted(CommandError({}) if self._is_sensitive(command) else refusal)
         if refusal is not None:
             raise refusal
         return reply
@@ -177,7 +178,7 @@ class Client(Generic[EndpointT, ConnectionT]):
         """Execute, and say so."""
         endpoint = operation.endpoint
         name = next(iter(command))
-        sensitive = name.lower() in self._sensitive
+        sensitive = self._is_sensitive(command)
         request = next_request()
         group = current_operation()
         group = request if group is None else group
@@ -221,6 +222,9 @@ class Client(Generic[EndpointT, ConnectionT]):
             number,
         )
         return reply
+
+    def _is_sensitive(self, command: Mapping[str, Any]) -> bool:
+        return next(iter(command)).lower() in self._sensitive
 
     def _is_state_change(self, endpoint: EndpointT, error: CommandError) -> bool:
         try:

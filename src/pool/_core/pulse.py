@@ -37,6 +37,7 @@ class Watched:
         "address",
         "average",
         "awaited",
+        "broken",
         "checking",
         "ended",
         "generation",
@@ -57,6 +58,8 @@ class Watched:
         """When the check that goes on began."""
         self.awaited = False
         """Whether that waits for a change."""
+        self.broken = False
+        """Whether that is to be broken off: the server may be another by now."""
         self.ended = -inf
         """When the last check ended."""
         self.wait = 0.0

@@ -110,7 +110,7 @@ class TopologyCore(Outbox):
         left = due(server, self._pulse, self._wanting > 0) - now
         if left > 0:
             return left
-        server.requested = server.retry = False
+        server.requested = server.retry = server.broken = False
         server.checking = now
         # To one that is unknown, everything is a change.
         server.awaited = can_wait and self._decided.servers[server.address].is_known
@@ -313,6 +313,7 @@ class TopologyCore(Outbox):
         """Have a server checked as soon as may be."""
         if not server.gone:
             server.requested = True
+            server.broken = server.awaited and server.checking is not None
             self._outbox.append(Act(BREAK, server))
 
     def _change(

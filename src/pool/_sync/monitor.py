@@ -189,7 +189,7 @@ def watch(monitor: Monitor, late: float) -> float | None:
     del watcher
     outcome: Hello | Exception
     sample: float | None = None
-    # In this order: who ends it marks it as gone, then looks for the limit.
+    # In this order: who ends it marks it as gone or broken, then looks for the limit.
     limit = monitor.limit = Limit(seconds)
     if monitor.is_over():
         monitor.leave()
@@ -199,6 +199,9 @@ def watch(monitor: Monitor, late: float) -> float | None:
             left = monitor.open(seconds)
             asked = clock()
             if wait is not None and monitor.previous is not None:
+                if server.broken:
+                    limit.break_off()
+                    raise ConnectionAbortedError(f"the check of {monitor.address!r} is out of date")
                 answer = wait(
                     monitor.address, monitor.connection, monitor.previous, pulse.interval
                 )

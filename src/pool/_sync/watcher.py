@@ -272,7 +272,7 @@ class Watcher(Generic[EndpointT, ConnectionT]):
 
     def _break(self, server: Watched) -> None:
         monitor = server.monitor
-        if server.awaited and server.checking is not None:
+        if server.broken:
             monitor.break_off()
         monitor.worker.ring()
 

@@ -81,10 +81,15 @@ class Link:
 
     async def hang(self) -> None:
         """Wait for an answer that does not come: until somebody breaks the connection."""
-        while not self.broken and self.server.up:
+        while self.is_well():
             self.gate = Gate()
-            if not self.broken and self.server.up:
+            # Whoever breaks it opens the gate that he finds.
+            if self.is_well():
                 await self.gate.wait()
+
+    def is_well(self) -> bool:
+        """Return whether an answer may come yet."""
+        return not self.broken and self.server.up
 
     def check(self) -> None:
         assert not self.closed, "used after its end"
@@ -185,7 +190,7 @@ class ClusterManager(CommandManager[Any, Link]):
         return dict(reply)
 
     def is_state_change(self, endpoint: Any, error: CommandError) -> bool:
-        return error.document in self.state_changes
+        return str(error.document) in self.state_changes
 
 
 class TellingManager(ClusterManager):
@@ -195,9 +200,9 @@ class TellingManager(ClusterManager):
         self, endpoint: Any, conn: Link, previous: Hello, timeout: float | None
     ) -> Hello:
         server = conn.server
-        while conn.version == server.version and not conn.broken:
+        while conn.version == server.version and conn.is_well():
             conn.gate = Gate()
-            if conn.version == server.version and not conn.broken:
+            if conn.version == server.version and conn.is_well():
                 await conn.gate.wait()
         conn.check()
         conn.version = server.version

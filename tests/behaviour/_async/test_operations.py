@@ -102,11 +102,15 @@ async def test_errors_of_the_network_do(error: Exception) -> None:
     cluster = Cluster(Server("a", STANDALONE))
     async with topology_of(ClusterManager(cluster)) as topology:
         await known(topology)
-        with pytest.raises(type(error)):
+
+        async def use() -> None:
             async with topology.connection():
                 # The check that follows is not answered yet.
                 cluster["a"].gate = Gate()
                 raise error
+
+        with pytest.raises(type(error)):
+            await use()
         assert topology.description.servers["a"].error is error
         cluster["a"].gate.open()
 

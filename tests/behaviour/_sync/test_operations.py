@@ -103,11 +103,15 @@ def test_errors_of_the_network_do(error: Exception) -> None:
     cluster = Cluster(Server("a", STANDALONE))
     with topology_of(ClusterManager(cluster)) as topology:
         known(topology)
-        with pytest.raises(type(error)):
+
+        def use() -> None:
             with topology.connection():
                 # The check that follows is not answered yet.
                 cluster["a"].gate = Gate()
                 raise error
+
+        with pytest.raises(type(error)):
+            use()
         assert topology.description.servers["a"].error is error
         cluster["a"].gate.open()
 

@@ -255,34 +255,45 @@ def test_listeners_of_all_families_are_told_and_may_call_back() -> None:
     """What they cause is told after what they hear."""
     heard: list[str] = []
 
-    class Everything(
-        TopologyListener, ServerListener, ServerHeartbeatListener, ConnectionPoolListener
-    ):
+    class OfTopologies(TopologyListener):
         def opened(self, event: Any) -> None:
             heard.append(type(event).__name__)
 
         def description_changed(self, event: Any) -> None:
             heard.append(type(event).__name__)
-            if isinstance(event, ServerDescriptionChangedEvent):
-                topology.request_check()
-                heard.append("called back")
 
+    class OfServers(ServerListener):
+        def opened(self, event: Any) -> None:
+            heard.append(type(event).__name__)
+
+        def description_changed(self, event: Any) -> None:
+            heard.append(type(event).__name__)
+            topology.request_check()
+            heard.append("called back")
+
+    class OfTheRest(ServerHeartbeatListener, ConnectionPoolListener):
         def pool_ready(self, event: Any) -> None:
             heard.append("ready")
 
+        def started(self, event: Any) -> None:
+            heard.append("heartbeat")
+
     cluster = Cluster(Server("a", STANDALONE))
-    topology = topology_of(ClusterManager(cluster), event_listeners=[Everything()])
+    listeners = [OfTopologies(), OfServers(), OfTheRest()]
+    topology = topology_of(ClusterManager(cluster), event_listeners=listeners)
     with topology:
         known(topology)
         until(lambda: cluster["a"].said == 2)
-    assert heard[:7] == [
+    assert heard[:9] == [
         "TopologyOpenedEvent",
         "ServerOpeningEvent",
         "TopologyDescriptionChangedEvent",
+        "heartbeat",
         "ready",
         "ServerDescriptionChangedEvent",
         "called back",
         "TopologyDescriptionChangedEvent",
+        "heartbeat",
     ]
 
 
