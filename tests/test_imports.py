@@ -167,7 +167,7 @@ def test_what_a_room_may_touch(module: str) -> None:
 def test_what_comes_with_an_extra(module: str) -> None:
     """A module imports nobody else's library, unless it is there for just that library."""
     others = {top(target) for target in imports(module)} - sys.stdlib_module_names - {"pool"}
-    name = module.split(".")[-1]
+    name = module.split(".")[-1].removeprefix("aio_").removeprefix("sync_")
     assert others <= {library for library, own in EXTRAS.items() if name.startswith(own)}
 
 

@@ -1,0 +1,25 @@
+"""The extra that the Redis manager needs: missed in plain words."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("face", ["aio", "sync"])
+def test_without_the_extra(face: str) -> None:
+    """Without redis-py, the import says what to install."""
+    code = f"""
+import sys
+sys.modules["redis"] = None
+try:
+    import pool.{face}.redis
+except ImportError as error:
+    assert isinstance(error.__cause__, ImportError)
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "the Redis manager needs redis-py: pip install 'twinpool[redis]'"
