@@ -98,7 +98,7 @@ def test_failures(client: Client) -> None:
     client.family.failed(THIRD, gone=False)
     assert client.family.heard(OLD, master("a"), None).hosts == (OLD, NEW)
     client.family.failed(NEW, gone=True)
-    assert client.family.heard(OLD, master("a"), None).hosts == (OLD,)
+    assert client.family.heard(OLD, master("a"), None).hosts == ()
 
 
 def test_announced_replicas(client: Client) -> None:
@@ -118,6 +118,7 @@ def test_announced_replicas(client: Client) -> None:
     [
         ({"master_link_status": "up", "slave_repl_offset": "0"}, ServerType.SECONDARY),
         ({"master_link_status": "down", "slave_repl_offset": "500"}, ServerType.SECONDARY),
+        ({"master_link_status": "down", "slave_repl_offset": "0"}, ServerType.SECONDARY),
         ({"master_link_status": "down", "slave_repl_offset": "1"}, ServerType.OTHER),
         (
             {

@@ -63,8 +63,8 @@ class Account:
             return True
         if self.info.get("master_sync_in_progress", "0") != "0":
             return False
-        # A replica that never got anything is at the first offset.
-        return int(self.info.get("slave_repl_offset", 0)) > 1
+        # So says one that never got anything; one that has got all of nothing says 0.
+        return self.info.get("slave_repl_offset") != "1"
 
     @property
     def run(self) -> str:
@@ -116,7 +116,7 @@ class Family:
     The lock protects everything; nothing under it waits.
 
     Parameters:
-        discover: believe the addresses that servers tell.
+        discover: believe the addresses that servers tell; else nobody has ``hosts``.
     """
 
     def __init__(self, discover: bool) -> None:
@@ -158,14 +158,11 @@ class Family:
             standing = self._servers[endpoint] = _Standing(endpoint, account, term)
             if account.is_master and (self._top is None or term >= self._top.term):
                 self._top = standing
-            me = self._name(endpoint)
-            # In the same order each time, or they would not be equal.
-            others = sorted({self._name(other) for other in self._others(standing)})
             master = account.master
             return Hello(
                 document=account.info,
                 server_type=account.server_type,
-                hosts=tuple(dict.fromkeys([endpoint, me, *others])),
+                hosts=self._hosts(standing),
                 primary=endpoint if master is None else self._name(master),
                 term=term if account.is_master else None,
                 connection_id=connection_id,
@@ -179,17 +176,25 @@ class Family:
                 return endpoint
         return address
 
-    def _others(self, standing: _Standing) -> Iterator[Address]:
-        """Yield the other members of a server's replica set."""
-        account = standing.account
-        if self._discover:
-            if account.master is not None:
-                yield account.master
-            yield from account.replicas()
+    def _hosts(self, standing: _Standing) -> tuple[Address, ...]:
+        """Return the members of a server's replica set; nothing if it must not tell."""
+        endpoint, account = standing.endpoint, standing.account
+        told = [*account.replicas()]
+        if account.master is not None:
+            told.append(account.master)
+        heard = any(other for other in self._servers.values() if other is not standing)
+        # Who alone is heard may be a primary that was replaced long ago, and whom it does not name is
+        # dropped: there must be a chance to hear the others.
+        if not self._discover or not (told or heard):
+            return ()
         if account.is_master:
-            for endpoint, other in self._servers.items():
-                if other is None or self._belongs(other, standing):
-                    yield endpoint
+            for other in self._servers:
+                known = self._servers[other]
+                if known is None or self._belongs(known, standing):
+                    told.append(other)
+        # In the same order each time, or two answers that say the same would not be equal.
+        others = sorted({self._name(address) for address in told})
+        return tuple(dict.fromkeys([endpoint, self._name(endpoint), *others]))
 
     @staticmethod
     def _belongs(other: _Standing, primary: _Standing) -> bool:

@@ -68,7 +68,7 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         client_name: what ``CLIENT LIST`` shows, without spaces.
         decode_responses: replies as ``str`` (UTF-8) instead of ``bytes``.
         discover: believe the addresses that servers tell of each other. ``False`` where they lead nowhere
-            from here (containers, tunnels): then give all servers as seeds.
+            from here (containers, tunnels): then ``hosts`` is empty, and all servers must be seeds.
 
     Raises:
         TypeError: an option has a wrong type.
