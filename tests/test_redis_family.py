@@ -58,8 +58,9 @@ def test_restarted_primary(client: Client) -> None:
 
 def test_under_another_name(client: Client) -> None:
     """It is the same server if it is the same process, or was reached at the same address."""
-    client.family.reached(NEW, ("10.0.0.2", 2))
-    client.family.reached(("alias", 2), ("10.0.0.2", 2))
+    for name in (NEW, ("alias", 2)):
+        client.family.asked(name)
+        client.family.reached(name, ("10.0.0.2", 2))
     assert client.term(("alias", 2), master("c")) == 1001
 
 

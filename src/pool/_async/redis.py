@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "RedisManager"]
 
+# What says of a server that it is not there; that somebody gave up waiting, for one, does not.
+_GONE: Final = (OSError, redis.RedisError)
+
 # Seconds that an idle connection has for the answer to a PING.
 _PATIENCE: Final = 2.0
 
@@ -49,7 +52,8 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
 
     - ``hosts`` of a primary are the replicas it lists, and others that follow it or, not told otherwise yet,
       the primary before it: reads go on while servers fail over. Servers are listed under the endpoint by
-      which they were first reached.
+      which they were first reached. ``hosts`` is empty, so that nobody is dropped, as long as a primary
+      without replicas is the only server that answers: it may be stale.
     - ``term`` is the offset at which a primary took over, 0 if it never did; for one that restarts without
       its data not less than before. A primary that was replaced and comes back has a lower one.
 
@@ -161,7 +165,7 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
                         attempt.check(error)
                     raise
         except BaseException as error:
-            self._family.failed(endpoint, isinstance(error, (OSError, redis.ConnectionError)))
+            self._family.failed(endpoint, gone=isinstance(error, _GONE))
             raise
         self._family.reached(endpoint, stream.peer[:2])
         return conn
@@ -236,8 +240,8 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
             if info.get("role") not in ("master", "slave"):
                 mode = info.get("redis_mode", "unknown")
                 raise redis.ResponseError(f"no server for data: its mode is {mode}")
-        except BaseException:
-            self._family.failed(endpoint, gone=True)
+        except BaseException as error:
+            self._family.failed(endpoint, gone=isinstance(error, _GONE))
             raise
         serves = not isinstance(pong, redis.ResponseError) or code_of(pong)[0] not in _UNREADY
         connection_id = number if isinstance(number, int) else None

@@ -19,9 +19,6 @@ from pool._runtime.redis_words import UnfitError, refusal
 
 __all__ = ["Connection"]
 
-_LINE = 1 << 20
-"""Bytes of a line, such as an error message, at most."""
-
 
 class _Parser(_AsyncRESP2Parser):
     @classmethod
@@ -30,23 +27,33 @@ class _Parser(_AsyncRESP2Parser):
 
 
 class _Reader:
-    """A stream as redis-py's parser reads it."""
+    """A stream as redis-py's parser reads it, line by line: hence the buffer."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._buffer = b""
+        self._buffer = bytearray()
+
+    async def _fill(self) -> bool:
+        data = await self._stream.receive()
+        self._buffer += data
+        return bool(data)
+
+    def _take(self, n: int) -> bytes:
+        data = bytes(self._buffer[:n])
+        del self._buffer[:n]
+        return data
 
     async def readline(self) -> bytes:
-        try:
-            return bytes(await self._stream.receive_until(b"\n", _LINE))
-        except EOFError:
-            return b""
+        while (end := self._buffer.find(b"\n")) < 0:
+            if not await self._fill():
+                break
+        return self._take(end + 1)
 
     async def readexactly(self, n: int) -> bytes:
-        try:
-            return bytes(await self._stream.receive_exactly(n))
-        except EOFError as error:
-            raise asyncio.IncompleteReadError(b"", n) from error
+        while len(self._buffer) < n:
+            if not await self._fill():
+                raise asyncio.IncompleteReadError(self._take(n), n)
+        return self._take(n)
 
     def at_eof(self) -> bool:
         return not self._stream.is_alive()
@@ -128,7 +135,7 @@ class Connection(_Connection):
     @property
     def is_settled(self) -> bool:
         """Whether it is connected, and every reply was read."""
-        return bool(self.is_connected) and not self._unread
+        return bool(self.is_connected) and not self._unread and not self._reader._buffer
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, -1 once it is closed."""

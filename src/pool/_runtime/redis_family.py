@@ -20,6 +20,8 @@ __all__ = ["Account", "Address", "Family", "read_info"]
 Address = tuple[str, int]
 
 _NOBODY = "0" * 40
+_MOST = 1000
+"""Servers to remember: a pool may have any number of them, which are no replica set."""
 
 
 def read_info(*answers: bytes) -> dict[str, str]:
@@ -137,18 +139,22 @@ class Family:
     def asked(self, endpoint: Address) -> None:
         """Remember that somebody is about to be asked."""
         with self._lock:
-            self._servers.setdefault(endpoint, None)
+            if len(self._servers) < _MOST:
+                self._servers.setdefault(endpoint, None)
 
     def reached(self, endpoint: Address, peer: Address) -> None:
         """Remember which address an endpoint has led to."""
         with self._lock:
-            self._peers[endpoint] = peer
+            if endpoint in self._servers:
+                self._peers[endpoint] = peer
 
     def failed(self, endpoint: Address, gone: bool) -> None:
         """Forget a server that is gone, or that was never heard."""
         with self._lock:
             if gone or self._servers.get(endpoint) is None:
                 self._servers.pop(endpoint, None)
+            if len(self._peers) > _MOST:
+                self._peers.clear()
 
     def heard(self, endpoint: Address, account: Account, connection_id: int | None) -> Hello:
         """Remember what a server says, and return what it means."""

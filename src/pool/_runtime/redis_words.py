@@ -39,7 +39,7 @@ _UNFIT: Final = {
         (
             *("MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "SELECT", "AUTH", "HELLO", "RESET"),
             *("QUIT", "ASKING", "READONLY", "READWRITE", "CLIENT TRACKING", "CLIENT CACHING"),
-            *("CLIENT NO-EVICT", "CLIENT NO-TOUCH", "CLIENT SETNAME"),
+            *("CLIENT NO-EVICT", "CLIENT NO-TOUCH", "CLIENT SETNAME", "SCRIPT DEBUG"),
         ),
         "it is about this one connection, which the next caller shares",
     ),
