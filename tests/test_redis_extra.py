@@ -22,4 +22,7 @@ except ImportError as error:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "the Redis manager needs redis-py: pip install 'twinpool[redis]'"
+    text = (
+        f"pool.{face}.redis needs redis-py, which is not installed: pip install 'twinpool[redis]'"
+    )
+    assert done.stdout.strip() == text

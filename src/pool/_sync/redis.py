@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 try:
     import redis
-except ImportError as error:
-    text = "the Redis manager needs redis-py: pip install 'twinpool[redis]'"
-    raise ImportError(text, name="redis") from error
+except ModuleNotFoundError as error:
+    if error.name != "redis":
+        raise
+    raise ImportError(
+        "pool.sync.redis needs redis-py, which is not installed: pip install 'twinpool[redis]'"
+    ) from error
 
 from pool._sync.driver import CommandManager
 from pool._sync.tcp import TcpConnectionManager, _checked_endpoint
