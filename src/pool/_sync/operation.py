@@ -19,7 +19,7 @@ from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.watcher import Watcher
 from pool._core.pulse import Watched
 from pool._runtime.sync import Waiter, clock
-from pool.descriptions import ServerDescription, TopologyDescription
+from pool.descriptions import ServerDescription, TopologyDescription, TopologyType
 from pool.errors import (
     PoolClearedError,
     PoolClosedError,
@@ -84,7 +84,7 @@ def _find(
                 return shown, found
             if watcher.is_over():
                 raise PoolClosedError("the topology is closed")
-            left = None if deadline == inf else deadline - clock()
+            left = _left(deadline)
             if left is not None and left <= 0:
                 raise _nothing_suits(watcher, selector, shown, timeout, cause)
             if not wanting:
@@ -100,6 +100,10 @@ def _find(
     finally:
         if wanting:
             watcher.core.content()
+
+
+def _left(deadline: float) -> float | None:
+    return None if deadline == inf else deadline - clock()
 
 
 def _pause(
@@ -192,7 +196,7 @@ class Operation(Generic[EndpointT, ConnectionT]):
             choice = watcher.core.choose(found)
             if choice is None:
                 # It has left, which is being told.
-                _pause(watcher, shown, None if deadline == inf else deadline - clock())
+                _pause(watcher, shown, _left(deadline))
                 continue
             self._server, self._generation = choice
             self.endpoint = self._server.address
@@ -214,6 +218,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
             else:
                 self._lease = lease
                 return conn
+            # That it is lost may still be told, by somebody else. Until then it would be chosen again.
+            _pause(watcher, shown, _left(deadline))
 
     def __exit__(
         self,
@@ -246,6 +252,9 @@ class Operation(Generic[EndpointT, ConnectionT]):
             return False
         # A connect that takes too long says that the server does not answer.
         if not isinstance(error, (OSError, EOFError)) and not self._is_connection_error(error):
+            return False
+        if watcher.books.shown.topology_type is TopologyType.LOAD_BALANCED:
+            # There is no other server, and nothing would say when to try again.
             return False
         if watcher.core.lost(self._server, self._generation, error, None, clock()):
             watcher.speak()

@@ -8,6 +8,7 @@ import pytest
 from pool.testing import Exploration
 
 from .scenarios import SCENARIOS
+from .towers import TOWERS
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +17,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL", logger="pool.connection")
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", SCENARIOS + TOWERS, ids=lambda scenario: scenario.__name__)
 def test_scenario(scenario: Callable[[Any], Any], explorer: Callable[..., Exploration]) -> None:
     """No limit is exceeded, nothing has two owners, nobody is forgotten, and nothing is left."""
     result = explorer(scenario, preemptions=3)
