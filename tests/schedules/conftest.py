@@ -1,5 +1,6 @@
 """How many schedules are run, and what came of it."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def explorer(request: pytest.FixtureRequest) -> Explorer:
     """Explore as much as is asked for, and count."""
-    most = request.config.getoption("--schedules")
+    wanted = request.config.getoption("--schedules")
 
-    def run(scenario: Callable[[Any], Any], **bounds: Any) -> Exploration:
-        result = explore(scenario, **({"schedules": most} | bounds))
+    def run(scenario: Callable[[Any], Any], most: int = sys.maxsize, **bounds: Any) -> Exploration:
+        result = explore(scenario, **({"schedules": min(wanted, most)} | bounds))
         world = "threads" if "_sync" in scenario.__module__ else "tasks"
         request.config.stash[_found][world] += result.schedules
         return result

@@ -260,8 +260,10 @@ class Tower:
         """Wait for everybody, close, and see that nothing is left and no cancellation was swallowed."""
         await self.stage.join()
         self.check()
-        await self.topology.close(None)
         watcher = self.topology._watcher
+        for server in watcher.books._servers.values():
+            assert server.operations == 0, f"an operation is counted for ever: {server}"
+        await self.topology.close(None)
         await self.stage.sleep(30.0)
         self.check()
         for actor in self.stage.actors:

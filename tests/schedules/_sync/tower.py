@@ -261,8 +261,10 @@ class Tower:
         """Wait for everybody, close, and see that nothing is left and no cancellation was swallowed."""
         self.stage.join()
         self.check()
-        self.topology.close(None)
         watcher = self.topology._watcher
+        for server in watcher.books._servers.values():
+            assert server.operations == 0, f"an operation is counted for ever: {server}"
+        self.topology.close(None)
         self.stage.sleep(30.0)
         self.check()
         for actor in self.stage.actors:

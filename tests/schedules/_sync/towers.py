@@ -74,7 +74,8 @@ def errors_against_checks(stage: Stage) -> None:
 
 def errors_against_long_checks(stage: Stage) -> None:
     """The check that waits for a change is broken off, whenever that is."""
-    tower = Tower(stage, single(), telling=True)
+    # If it were not broken off it would go on for ever.
+    tower = Tower(stage, single(), telling=True, heartbeat_timeout=1e6)
     stage.start(tower.use, "one", writable, 2, fails, name="one")
     stage.start(tower.use, "two", writable, 2, name="two", cancellable=True)
     stage.join()
