@@ -21,9 +21,13 @@ import pool.aio
 import pool.sync
 from pool import PoolOptions, monitoring, selectors
 from pool._core.pool import PoolCore
+from pool._core.pulse import Pulse
+from pool._core.topology import TopologyCore
 from pool._runtime import aio as aio_runtime
+from pool._runtime import aio_topology, sync_topology
 from pool._runtime import sync as sync_runtime
 from pool._runtime.sync_guard import Guard
+from pool._runtime.sync_topology import TopologyGuard
 from pool.monitoring import ConnectionPoolListener
 
 WORLDS = [pool.aio, pool.sync]
@@ -192,12 +196,22 @@ def methods(owner: type) -> dict[str, Callable[..., Any]]:
     return {name: method for name, method in found if not name.startswith("_")}
 
 
-def test_the_guard_has_the_methods_of_the_core() -> None:
+#: Each core of which the threads of the sync world share the one object, and what guards it.
+GUARDED: list[tuple[type, Any]] = [(PoolCore, Guard), (TopologyCore, TopologyGuard)]
+CALLS = [
+    pytest.param(method, guard, id=f"{core.__name__}.{name}")
+    for core, guard in GUARDED
+    for name, method in sorted(methods(core).items())
+]
+
+
+@pytest.mark.parametrize(("core", "guard"), GUARDED)
+def test_a_guard_has_the_methods_of_its_core(core: type, guard: type) -> None:
     """Exactly those, with the same signatures, types included."""
-    core, guard = methods(PoolCore), methods(Guard)
-    assert set(core) == set(guard)
-    for name, method in core.items():
-        assert inspect.signature(method) == inspect.signature(guard[name]), name
+    ours, theirs = methods(core), methods(guard)
+    assert set(ours) == set(theirs)
+    for name, method in ours.items():
+        assert inspect.signature(method) == inspect.signature(theirs[name]), name
 
 
 class Listening:
@@ -215,27 +229,27 @@ class Listening:
         return method
 
 
-@pytest.mark.parametrize("name", sorted(methods(PoolCore)))
-def test_the_guard_hands_on_under_its_lock(name: str) -> None:
+@pytest.mark.parametrize(("method", "guard_type"), CALLS)
+def test_a_guard_hands_on_under_its_lock(method: Callable[..., Any], guard_type: Any) -> None:
     """Every argument in its place, the answer as it is, the lock held meanwhile and free afterwards."""
     core: Any = Listening()
-    guard = core.guard = Guard(core)
-    parameters = list(inspect.signature(methods(PoolCore)[name]).parameters)[1:]
-    args = tuple(f"<{each}>" for each in parameters)
-    assert getattr(guard, name)(*args) == f"answer of {name}"
+    guard = core.guard = guard_type(core)
+    name, signature = method.__name__, inspect.signature(method)
+    args = tuple(f"<{each}>" for each in list(signature.parameters)[1:])
+    answer = getattr(guard, name)(*args)
+    assert answer == f"answer of {name}" or (answer, signature.return_annotation) == (None, None)
     assert core.calls == [(name, args, True)]
     assert not guard._lock.locked()
 
 
-@pytest.mark.parametrize("name", sorted(methods(PoolCore)))
-def test_the_guard_has_the_defaults_of_the_core(name: str) -> None:
+@pytest.mark.parametrize(("method", "guard_type"), CALLS)
+def test_a_guard_has_the_defaults_of_its_core(method: Callable[..., Any], guard_type: Any) -> None:
     """What is left out is handed on as the core would have it."""
     core: Any = Listening()
-    guard = core.guard = Guard(core)
-    signature = inspect.signature(methods(PoolCore)[name])
-    parameters = list(signature.parameters.values())[1:]
+    guard = core.guard = guard_type(core)
+    parameters = list(inspect.signature(method).parameters.values())[1:]
     given = [each for each in parameters if each.default is inspect.Parameter.empty]
-    getattr(guard, name)(*[f"<{each.name}>" for each in given])
+    getattr(guard, method.__name__)(*[f"<{each.name}>" for each in given])
     defaults = [each.default for each in parameters[len(given) :]]
     assert list(core.calls[0][1]) == [*(f"<{each.name}>" for each in given), *defaults]
 
@@ -244,6 +258,11 @@ def test_the_async_world_needs_no_guard() -> None:
     """On one event loop, code between two awaits is atomic."""
     core = PoolCore(PoolOptions(), 1.0, aio_runtime.Waiter, lambda: 0.5, lambda entry: None)
     assert aio_runtime.guard(core) is core
+    topology = TopologyCore("t", Pulse(1.0, 1.0, 1.0), lambda: 0.5)
+    assert aio_topology.topology_guard(topology) is topology
+    assert aio_topology.TopologyGuard is TopologyCore
+    assert sync_topology.topology_guard is TopologyGuard
+    assert aio_topology.__all__ == sync_topology.__all__
 
 
 def test_the_runtimes_have_the_same_names() -> None:

@@ -152,7 +152,11 @@ class TopologyCore(Outbox):
         self._end_check(server, now)
         new = updated(self._decided, after)
         known = new.servers.get(server.address)
-        if known is not None and known.is_known and not server.ready:
+        if known is None or not known.is_known:
+            # It is not believed: what it took counts no more than what it said, and there is no hurry.
+            server.average = None
+            server.wait = self._pulse.interval
+        elif not server.ready:
             server.ready = True
             # Before anybody finds it.
             self._outbox.append(Act(READY, server))
@@ -191,7 +195,10 @@ class TopologyCore(Outbox):
         known = self._decided.servers[server.address]
         if known.is_known:
             server.average = averaged(server.average, sample)
-            self._decided = updated(self._decided, replace(known, round_trip_time=server.average))
+            known = replace(known, round_trip_time=server.average)
+            # Not by the rules of answers: what it said once may be outdated by what others said since.
+            servers = {**self._decided.servers, server.address: known}
+            self._decided = replace(self._decided, servers=servers)
             self._outbox.append(Act(SHOW, self._decided))
 
     def request(self, address: Any, everywhere: bool) -> list[Watched]:
