@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from behaviour._async.clusters import STANDALONE, Cluster, ClusterManager, Server, topology_of
@@ -46,8 +47,6 @@ def test_a_second_loop_is_told_so() -> None:
 @pytest.mark.slow
 def test_a_loop_that_ends_with_an_open_topology_ends_without_a_word() -> None:
     """Its monitors and probes end with it, in the middle of whatever they do."""
-    from pathlib import Path
-
     tests = str(Path(__file__).resolve().parent.parent)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM.format(tests=tests)],

@@ -149,7 +149,7 @@ def test_a_check_that_was_broken_off_says_nothing_of_the_server() -> None:
 # -- a connection that broke --------------------------------------------------------------------------
 
 
-def lose(desk: Lookout, address: str, generation: int | None, service: object = None) -> bool:
+def lose(desk: Lookout, address: str, generation: int, service: object = None) -> bool:
     return desk.core.lost(desk[address], generation, OSError("reset"), service, 5.0)
 
 
@@ -183,20 +183,12 @@ def test_a_connection_of_before_a_clear_says_nothing_of_now() -> None:
     assert desk["a"].generation == 2
 
 
-def test_a_connection_that_is_known_to_be_of_now_needs_no_generation() -> None:
-    """Whatever the generation is."""
-    desk = alone()
-    for generation in (1, 2):
-        assert lose(desk, "a", None) is True
-        assert desk["a"].generation == generation
-
-
 def test_to_lose_one_that_is_lost_is_no_news() -> None:
     """Its pool is cleared again all the same: its connections are of now."""
     desk = alone()
     lose(desk, "a", 0)
     desk.told()
-    assert lose(desk, "a", None) is True
+    assert lose(desk, "a", 1) is True
     assert desk.told() == ["show SINGLE a:UNKNOWN", "clear a", "break a"]
 
 
@@ -206,8 +198,7 @@ def test_a_connection_to_one_that_has_left_says_nothing() -> None:
     gone = desk["b"]
     desk.answer("a", "PRIMARY", 12.0, "a")
     desk.told()
-    for generation in (0, None):
-        assert desk.core.lost(gone, generation, OSError(), None, 13.0) is False
+    assert desk.core.lost(gone, 0, OSError(), None, 13.0) is False
     assert desk.core.demoted(gone, 0, OSError(), 13.0) is False
     assert desk.told() == []
     assert (gone.generation, gone.requested) == (0, False)

@@ -187,11 +187,10 @@ class Machine(RuleBasedStateMachine):
 
     def lose(self, dice: Random) -> None:
         server, generation = pick(dice, self.operations)
-        now = dice.random() < 0.2
-        counts = not server.gone and (now or generation == server.generation)
+        counts = not server.gone and generation == server.generation
         service = dice.choice([None, "s"])
         error = OSError(dice.choice(["reset", "refused"]))
-        found = self.core.lost(server, None if now else generation, error, service, self.now)
+        found = self.core.lost(server, generation, error, service, self.now)
         assert found == counts
 
     def demote(self, dice: Random) -> None:

@@ -19,6 +19,8 @@ from behaviour._sync.clusters import (
     topology_of,
 )
 
+from pool import monitoring
+from pool.monitoring import ServerDescriptionChangedEvent, TopologyClosedEvent
 from support.forks import FORKS, child
 from support.sync import Gate, until
 
@@ -103,9 +105,6 @@ def test_a_child_process_begins_anew() -> None:
 
 def test_a_listener_may_close_the_topology() -> None:
     """In the monitor's own thread, which does not wait for itself."""
-    from pool import monitoring
-    from pool.monitoring import ServerDescriptionChangedEvent
-
     took: list[float] = []
 
     def close(event: object) -> None:
@@ -125,9 +124,6 @@ def test_a_listener_may_close_the_topology() -> None:
 
 def test_who_closes_while_another_speaks_waits_for_the_end_of_the_speech() -> None:
     """When it returns, everything was told."""
-    from pool import monitoring
-    from pool.monitoring import ServerDescriptionChangedEvent, TopologyClosedEvent
-
     gate = Gate()
     told: list[object] = []
     listeners = [
@@ -135,8 +131,11 @@ def test_who_closes_while_another_speaks_waits_for_the_end_of_the_speech() -> No
         monitoring.on(told.append, TopologyClosedEvent),
     ]
     cluster = Cluster(Server("a", STANDALONE))
+    cluster["a"].gate = Gate()
     topology = topology_of(ClusterManager(cluster), event_listeners=listeners)
     topology.open()
+    # Only now, or it might be told by this thread.
+    cluster["a"].gate.open()
     until(lambda: gate.waiting)
     threading.Timer(0.05, gate.open).start()
     topology.close()

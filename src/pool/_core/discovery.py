@@ -146,7 +146,7 @@ def _doubt(
     try:
         if term < highest:
             return _Stale(f"a stale primary: its term is {term!r}, and {highest!r} was seen")
-    except TypeError as error:
+    except Exception as error:
         return TypeError(f"the term {term!r} cannot be compared with {highest!r}: {error}")
     for other in rivals:
         if other.hello is not None and other.hello.term == term:

@@ -258,13 +258,13 @@ class TopologyCore(Outbox):
         server.operations -= 1
 
     def lost(
-        self, server: Watched, generation: int | None, error: Exception, service: Any, now: float
+        self, server: Watched, generation: int, error: Exception, service: Any, now: float
     ) -> bool:
         """A connection to a server broke, or could not be opened.
 
         Parameters:
             server: the server.
-            generation: that of the operation; ``None`` if its connection is known to be of now.
+            generation: that of the operation.
             error: what happened.
             service: the service it had reached; the others behind a load balancer may be well.
             now: the time.
@@ -272,7 +272,7 @@ class TopologyCore(Outbox):
         Returns:
             False: what it says is of before the last clear, or the server has left.
         """
-        if server.gone or generation not in (None, server.generation):
+        if server.gone or generation != server.generation:
             return False
         if self._decided.topology_type is TopologyType.LOAD_BALANCED:
             if service is not None:

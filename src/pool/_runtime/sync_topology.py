@@ -123,7 +123,7 @@ class TopologyGuard:
             self.core.finished(server)
 
     def lost(
-        self, server: Watched, generation: int | None, error: Exception, service: Any, now: float
+        self, server: Watched, generation: int, error: Exception, service: Any, now: float
     ) -> bool:
         with self._lock:
             return self.core.lost(server, generation, error, service, now)

@@ -216,6 +216,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
                     raise
                 cause = error
             else:
+                # A clear may have come since; the connection is of now.
+                self._generation = self._server.generation
                 self._lease = lease
                 return conn
             # That it is lost may still be told, by somebody else. Until then it would be chosen again.
@@ -269,7 +271,7 @@ class Operation(Generic[EndpointT, ConnectionT]):
         service = None if entry is None else entry.service
         # An error of an older generation says nothing of now.
         if watcher.engine.core.broke(lease) and watcher.core.lost(
-            self._server, None, error, service, clock()
+            self._server, self._generation, error, service, clock()
         ):
             watcher.speak()
 

@@ -330,7 +330,8 @@ def _look_up(watcher: Watcher[Any, Any], late: float) -> float | None:
         found = resolve(seeds.name, pulse.timeout, seeds.resolver)
     except Exception as error:
         seeds.error = error
-        log.warning("cannot look up the seeds %s: %r", seeds.name, error)
+        if not watcher.is_over():
+            log.warning("cannot look up the seeds %s: %r", seeds.name, error)
     else:
         if found.addresses:
             seeds.error = None

@@ -37,7 +37,7 @@ def names() -> Iterator[DnsServer]:
 
 
 def tell(names: DnsServer, *addresses: tuple[str, int]) -> None:
-    names.records[NAME] = [(0, 0, port, host) for host, port in addresses]
+    names.records[NAME] = [(0, 0, port, f"{host}.") for host, port in addresses]
 
 
 def topology_of(cluster: Cluster, names: DnsServer, **options: Any) -> Topology[Any, Link]:
