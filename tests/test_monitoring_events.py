@@ -229,7 +229,13 @@ def test_the_reasons_are_those_of_the_table() -> None:
 
 def test_every_public_name_is_documented_and_exported() -> None:
     tables = {*EVENTS, *LISTENERS, "ConnectionClosedReason", "ConnectionCheckOutFailedReason"}
-    assert set(monitoring.__all__) == tables | {"register", "on", "Event", "EventListener"}
+    assert set(monitoring.__all__) == tables | {
+        "register",
+        "on",
+        "operation_id",
+        "Event",
+        "EventListener",
+    }
     for name in monitoring.__all__:
         assert getattr(monitoring, name).__doc__
 

@@ -3,7 +3,7 @@
 import pytest
 from core.servers import drawn, hello, server, topology
 
-from pool._core.discovery import begun, updated
+from pool._core.discovery import StalePrimaryError, begun, updated
 from pool.descriptions import ServerDescription, ServerType, TopologyDescription, TopologyType
 
 #: Before, the answer, and after. Nobody tells hosts.
@@ -222,7 +222,8 @@ def test_a_higher_term_unseats() -> None:
     assert drawn(known) == "REPLICA_SET_WITH_PRIMARY a:UNKNOWN b:PRIMARY/2"
     assert known.max_term == 2
     old = known.servers["a"]
-    assert repr(old.error) == "stale primary: 'b' is the primary now, with the term 2"
+    assert isinstance(old.error, StalePrimaryError)
+    assert str(old.error) == "'b' is the primary now, with the term 2"
     assert (old.hello, old.round_trip_time, old.last_update) == (None, None, 1.0)
 
 
@@ -233,8 +234,7 @@ def test_a_lower_term_is_stale() -> None:
     assert drawn(known) == "REPLICA_SET_WITH_PRIMARY a:PRIMARY/5 b:UNKNOWN"
     assert known.max_term == 5
     stale = known.servers["b"]
-    assert repr(stale.error) == "stale primary: a stale primary: its term is 4, and 5 was seen"
-    assert str(stale.error) == "a stale primary: its term is 4, and 5 was seen"
+    assert repr(stale.error) == "StalePrimaryError('its term is 4, and 5 was seen')"
     assert (stale.hello, stale.round_trip_time, stale.last_update) == (None, None, 1.0)
 
 
@@ -256,8 +256,8 @@ def test_of_two_with_the_same_term_the_one_that_is_known_stays() -> None:
     before = topology("REPLICA_SET_WITH_PRIMARY a:PRIMARY/5 b:UNKNOWN", max_term=5)
     known = updated(before, server("b:PRIMARY/5"))
     assert drawn(known) == drawn(before)
-    text = "stale primary: 'a' is the primary already, with the same term 5"
-    assert repr(known.servers["b"].error) == text
+    text = "'a' is the primary already, with the same term 5"
+    assert str(known.servers["b"].error) == text
     assert drawn(updated(known, server("a:PRIMARY/5"))) == drawn(before)
 
 

@@ -2,6 +2,8 @@
 
 from core.lookout import Lookout, replica_set
 
+from pool._core.discovery import StalePrimaryError
+
 
 def test_a_stale_primary_is_not_made_ready() -> None:
     """It is told of with the reason, as what it is: unknown. Its connections are stale too."""
@@ -10,7 +12,7 @@ def test_a_stale_primary_is_not_made_ready() -> None:
     desk.told()
     desk.answer("b", "PRIMARY", 1.0, term=4)
     after = "REPLICA_SET_WITH_PRIMARY a:PRIMARY/5 b:UNKNOWN"
-    reason = "stale primary: a stale primary: its term is 4, and 5 was seen"
+    reason = "StalePrimaryError('its term is 4, and 5 was seen')"
     assert desk.told() == [
         "started b",
         "succeeded b 0.25 s: PRIMARY",
@@ -44,7 +46,7 @@ def test_a_primary_that_became_stale_is_cleared() -> None:
     desk = replica_set(term=5)
     desk.answer("a", "PRIMARY", 12.0, term=4)
     after = "REPLICA_SET_NO_PRIMARY a:UNKNOWN b:SECONDARY"
-    reason = "stale primary: a stale primary: its term is 4, and 5 was seen"
+    reason = "StalePrimaryError('its term is 4, and 5 was seen')"
     assert desk.told()[2:] == [
         f"a PRIMARY > UNKNOWN {reason}",
         f"REPLICA_SET_WITH_PRIMARY a:PRIMARY/5 b:SECONDARY > {after}",
@@ -60,7 +62,7 @@ def test_a_primary_is_unseated() -> None:
     desk.answer("c", "PRIMARY", 2.0, term=2)
     before = "REPLICA_SET_WITH_PRIMARY a:PRIMARY/1 b:SECONDARY c:UNKNOWN"
     after = "REPLICA_SET_WITH_PRIMARY a:UNKNOWN b:SECONDARY c:PRIMARY/2"
-    reason = "stale primary: 'c' is the primary now, with the term 2"
+    reason = repr(StalePrimaryError("'c' is the primary now, with the term 2"))
     assert desk.told() == [
         "started c",
         "succeeded c 0.25 s: PRIMARY",

@@ -270,7 +270,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
     def _timed_out(self, phase: str) -> PoolTimeoutError:
         return self._explained(
             PoolTimeoutError,
-            f"no connection to {self.endpoint!r} within {self.timeout} s (phase: {phase})",
+            f"no connection to {self.endpoint!r} within {_shown(self.timeout)} s (phase: {phase})",
         )
 
     def _explained(self, kind: type[ErrorT], text: str) -> ErrorT:
@@ -296,6 +296,11 @@ class Attempt(Generic[EndpointT, ConnectionT]):
     def _late(self, early: float = 0.0) -> bool:
         """Whether the time is up."""
         return clock() >= self.deadline - early
+
+
+def _shown(seconds: float | None) -> float | None:
+    """A time to be read by people: one that was left of another has many digits."""
+    return None if seconds is None else round(seconds, 4)
 
 
 def _least(limit: float | None, left: float | None) -> float | None:

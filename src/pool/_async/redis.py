@@ -296,7 +296,11 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
             raise CommandError({"errmsg": text, "code": code}) from reply
         return {"reply": reply}
 
-    def is_state_change(self, endpoint: tuple[str, int], error: CommandError) -> bool:
+    def is_state_change(self, endpoint: tuple[str, int], error: BaseException) -> bool:
         """Return whether the server is no primary any more, or not ready."""
-        document = error.document
-        return isinstance(document, Mapping) and document.get("code") in _UNREADY | {"READONLY"}
+        code: object = None
+        if isinstance(error, redis.ResponseError):
+            code, _ = code_of(error)
+        elif isinstance(error, CommandError) and isinstance(error.document, Mapping):
+            code = error.document.get("code")
+        return code in _UNREADY | {"READONLY"}

@@ -50,7 +50,7 @@ class Topology(Generic[EndpointT, ConnectionT]):
         manager: how to connect to a server, and how to ask what it is.
         seeds: endpoints where servers may be; those they tell of are found by themselves. Or the name of
             SRV records that tell, ``"srv://_redis._tcp.example"`` (``twinpool[srv]``); they are looked up
-            again as long as no server tells of the others.
+            again and again, and count as long as no server tells of the others.
         heartbeat_interval: seconds from the end of one check of a server to the next.
         min_heartbeat_interval: the least of that, if somebody waits or asks for a check.
         heartbeat_timeout: seconds for one check: to connect, and to answer a hello.

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pool.descriptions import ServerDescription, ServerType, TopologyDescription, TopologyType
 
-__all__ = ["begun", "reseeded", "updated"]
+__all__ = ["StalePrimaryError", "begun", "reseeded", "updated"]
 
 _MEMBERS: Final = frozenset(
     {ServerType.PRIMARY, ServerType.SECONDARY, ServerType.ARBITER, ServerType.OTHER}
@@ -128,7 +128,9 @@ def _crowned(topology: TopologyDescription, server: ServerDescription) -> Topolo
     if hello.term is not None:
         topology = replace(topology, max_term=hello.term)
     for other in rivals:
-        stale = _Stale(f"{server.address!r} is the primary now, with the term {hello.term!r}")
+        stale = StalePrimaryError(
+            f"{server.address!r} is the primary now, with the term {hello.term!r}"
+        )
         topology = _with(topology, _forgotten(other, stale))
     if hello.hosts:
         topology = _populated(topology, dict.fromkeys(hello.hosts))
@@ -145,20 +147,19 @@ def _doubt(
         return None
     try:
         if term < highest:
-            return _Stale(f"a stale primary: its term is {term!r}, and {highest!r} was seen")
+            return StalePrimaryError(f"its term is {term!r}, and {highest!r} was seen")
     except Exception as error:
         return TypeError(f"the term {term!r} cannot be compared with {highest!r}: {error}")
     for other in rivals:
         if other.hello is not None and other.hello.term == term:
-            return _Stale(f"{other.address!r} is the primary already, with the same term {term!r}")
+            return StalePrimaryError(
+                f"{other.address!r} is the primary already, with the same term {term!r}"
+            )
     return None
 
 
-class _Stale(Exception):
+class StalePrimaryError(Exception):
     """A server says that it is the primary, and is not believed."""
-
-    def __repr__(self) -> str:
-        return f"stale primary: {self}"
 
 
 def _forgotten(server: ServerDescription, error: Exception) -> ServerDescription:

@@ -3,15 +3,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from sys import _getframe
 from types import TracebackType
 from typing import Any, Generic, Unpack
 
 from pool._sync.driver import CommandManager
-from pool._sync.engine import log
 from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.operation import Operation
 from pool._sync.topology import Topology
-from pool._runtime.sync import Limit, clock
+from pool._runtime.sync import Limit, Pending, clock
 from pool.errors import CommandError
 from pool.monitoring import (
     CommandFailedEvent,
@@ -95,7 +95,7 @@ class Client(Generic[EndpointT, ConnectionT]):
         database_name: str = "",
         selector: Selector = writable,
         timeout: float | None = None,
-    ) -> Mapping[str, Any]:
+    ) -> Pending[Mapping[str, Any]]:
         """Send a command to a server that suits, and return the reply.
 
         Nothing is sent twice: once it is under way, an error is raised, since nobody knows what the server
@@ -120,9 +120,21 @@ class Client(Generic[EndpointT, ConnectionT]):
         if not command:
             raise ValueError("command must have a name as its first key, but is empty")
         check_seconds("timeout", timeout, zero=False)
+        operation = self._topology.connection(selector, UNSET if timeout is None else timeout)
+        # A plain function: it is called by the user himself, whoever runs what it returns.
+        frame = _getframe(1)
+        operation.call = frame.f_code, frame.f_lasti
+        return self._command(operation, command, database_name, timeout)
+
+    def _command(
+        self,
+        operation: Operation[EndpointT, ConnectionT],
+        command: Mapping[str, Any],
+        database_name: str,
+        timeout: float | None,
+    ) -> Mapping[str, Any]:
         refusal: CommandError | None = None
         reply: Mapping[str, Any] = {}
-        operation = self._topology.connection(selector, UNSET if timeout is None else timeout)
         deadline = None if timeout is None else clock() + timeout
         with operation as conn:
             left = None if deadline is None else max(deadline - clock(), 0.0)
@@ -136,7 +148,7 @@ class Client(Generic[EndpointT, ConnectionT]):
             except CommandError as error:
                 # It was answered: the connection is fit for the next one.
                 refusal = error
-            if refusal is not None and self._is_state_change(operation.endpoint, refusal):
+            if refusal is not None and operation.is_state_change(refusal):
                 # What is known of a server is told to everybody.
                 operation.demoted(CommandError({}) if self._is_sensitive(command) else refusal)
         if refusal is not None:
@@ -226,13 +238,6 @@ class Client(Generic[EndpointT, ConnectionT]):
 
     def _is_sensitive(self, command: Mapping[str, Any]) -> bool:
         return next(iter(command)).lower() in self._sensitive
-
-    def _is_state_change(self, endpoint: EndpointT, error: CommandError) -> bool:
-        try:
-            return bool(self._manager.is_state_change(endpoint, error))
-        except Exception:
-            log.exception("is_state_change for %r failed", endpoint)
-            return False
 
     def close(
         self, timeout: float | None = 0.0, *, interrupt_connections: bool = False

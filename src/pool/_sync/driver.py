@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
 from pool.descriptions import Hello
-from pool.errors import CommandError, PoolError
+from pool.errors import PoolError
 
 __all__ = ["CommandManager", "ServerManager"]
 
@@ -69,16 +69,25 @@ class ServerManager(ConnectionManager[EndpointT, ConnectionT]):
     def is_connection_error(self, endpoint: EndpointT, error: BaseException) -> bool:
         """Return whether an error means that the connection broke, so that the server may be gone.
 
-        Asked when ``error`` has left the body of ``topology.connection`` or a ``create``. A true answer marks
-        the server unknown, clears its pool and asks for a check at once. By default the network errors of
-        the operating system and ``EOFError``; a time limit that is over says nothing of the server.
-        Plain, without I/O; raising counts as no.
+        Asked when ``error`` has left the body of ``topology.connection``, or a ``create`` (where every
+        ``OSError`` and ``EOFError`` counts anyway). A true answer marks the server unknown, clears its pool
+        and asks for a check at once. By default the network errors of the operating system and ``EOFError``;
+        a time limit that is over says nothing of the server. Plain, without I/O; raising counts as no.
         """
         if isinstance(error, PoolError):
             return False
         if isinstance(error, (ConnectionError, EOFError)):
             return True
         return isinstance(error, OSError) and error.errno in _LOST
+
+    def is_state_change(self, endpoint: EndpointT, error: BaseException) -> bool:
+        """Return whether an error says that the server is no longer what it was: not the primary, say.
+
+        Asked when ``error`` has left the body of ``topology.connection``, and for the ``CommandError`` of a
+        command. A true answer marks the server unknown and asks for a check at once; its connections stay.
+        Plain, without I/O; raising counts as no.
+        """
+        return False
 
 
 class CommandManager(ServerManager[EndpointT, ConnectionT]):
@@ -111,11 +120,3 @@ class CommandManager(ServerManager[EndpointT, ConnectionT]):
                 fit for the next command.
             Exception: anything else; the connection is closed, unless ``can_reuse`` says that it is fit.
         """
-
-    def is_state_change(self, endpoint: EndpointT, error: CommandError) -> bool:
-        """Return whether a failure says that the server is no longer what it was: not the primary, say.
-
-        A true answer marks the server unknown and asks for a check at once; its connections stay. Plain,
-        without I/O; raising counts as no.
-        """
-        return False

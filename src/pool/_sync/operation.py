@@ -147,7 +147,6 @@ class Operation(Generic[EndpointT, ConnectionT]):
     """
 
     __slots__ = (
-        "_call",
         "_generation",
         "_lease",
         "_patience",
@@ -156,6 +155,7 @@ class Operation(Generic[EndpointT, ConnectionT]):
         "_tell",
         "_timeout",
         "_watcher",
+        "call",
         "endpoint",
     )
 
@@ -176,7 +176,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
         """Seconds for the choice of a server."""
         self._timeout = timeout
         """Seconds for that and the acquire, if given."""
-        self._call = call
+        self.call = call
+        """Who asks: his code, and where in it."""
         self._tell = tell
         self._lease: Lease[EndpointT, ConnectionT] | None = None
         self._server: Watched
@@ -206,7 +207,7 @@ class Operation(Generic[EndpointT, ConnectionT]):
             if timeout is not UNSET and timeout is not None:
                 timeout = timeout and max(deadline - clock(), 0.0)
             lease = watcher.pool.connection(self.endpoint, timeout)
-            lease.code, lease.instruction = self._call
+            lease.code, lease.instruction = self.call
             try:
                 conn = lease.__enter__()
             except BaseException as error:
@@ -265,6 +266,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
     def _failed(self, lease: Lease[EndpointT, ConnectionT], error: Exception) -> None:
         """Draw conclusions from an error that left the body."""
         if not self._is_connection_error(error):
+            if self.is_state_change(error):
+                self.demoted(error)
             return
         watcher = self._watcher
         entry = lease.entry
@@ -286,12 +289,18 @@ class Operation(Generic[EndpointT, ConnectionT]):
         """The lease of the pool, inside of the block."""
         return self._lease
 
+    def is_state_change(self, error: Exception) -> bool:
+        """Return whether an error says that the server is no longer what it was."""
+        return self._says(self._watcher.manager.is_state_change, error)
+
     def _is_connection_error(self, error: Exception) -> bool:
-        manager = self._watcher.manager
+        return self._says(self._watcher.manager.is_connection_error, error)
+
+    def _says(self, hook: Callable[[EndpointT, Exception], bool], error: Exception) -> bool:
         try:
-            return bool(manager.is_connection_error(self.endpoint, error))
+            return bool(hook(self.endpoint, error))
         except Exception:
-            log.exception("is_connection_error for %r failed", self.endpoint)
+            log.exception("%s for %r failed", hook.__name__, self.endpoint)
             return False
 
     def __repr__(self) -> str:

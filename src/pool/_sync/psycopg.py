@@ -45,7 +45,7 @@ _NOT_LOST: Final = (
 )
 
 # A transaction that may only read, as on a server that follows; and one that is starting.
-_STATE_CHANGES: Final = frozenset({"25006", "57P03"})
+_READ_ONLY: Final = "25006"
 
 _HELLO: Final = """SELECT pg_is_in_recovery(),
     CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,
@@ -323,10 +323,12 @@ class PsycopgManager(CommandManager[tuple[str, int], Connection[Any]]):
             "rowcount": cursor.rowcount,
         }
 
-    def is_state_change(self, endpoint: tuple[str, int], error: CommandError) -> bool:
+    def is_state_change(self, endpoint: tuple[str, int], error: BaseException) -> bool:
         """Return whether a server refused to write (25006): it follows another one by now, perhaps."""
-        document = error.document
-        return isinstance(document, Mapping) and document.get("code") in _STATE_CHANGES
+        code = getattr(error, "sqlstate", None)
+        if isinstance(error, CommandError) and isinstance(error.document, Mapping):
+            code = error.document.get("code")
+        return code == _READ_ONLY
 
 
 def _session(conn: Connection[Any]) -> Session:

@@ -175,6 +175,9 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             # A listener has called back: the monitor would wait for itself.
             return
         self._sweep()
+        # They have nothing to do any more.
+        self._sweeper.alert()
+        self._scout.alert()
         deserted = Waiter()
         if not self.core.is_deserted(deserted):
             left = self.patience
@@ -313,10 +316,10 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         return shown, found
 
 
-def _sweep(watcher: Watcher[Any, Any], late: float) -> float:
+def _sweep(watcher: Watcher[Any, Any], late: float) -> float | None:
     """Close what nobody else closes."""
     watcher._sweep()
-    return inf
+    return None if watcher.is_over() else inf
 
 
 def _look_up(watcher: Watcher[Any, Any], late: float) -> float | None:

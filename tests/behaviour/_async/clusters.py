@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from pool import CommandError, Hello, ServerType
+from pool import Hello, ServerType
 from pool.aio import Client, CommandManager, Topology
 from support.aio import Gate, until
 
@@ -189,8 +189,8 @@ class ClusterManager(CommandManager[Any, Link]):
             raise reply
         return dict(reply)
 
-    def is_state_change(self, endpoint: Any, error: CommandError) -> bool:
-        return str(error.document) in self.state_changes
+    def is_state_change(self, endpoint: Any, error: BaseException) -> bool:
+        return str(error) in self.state_changes
 
 
 class TellingManager(ClusterManager):

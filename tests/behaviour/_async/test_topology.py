@@ -111,7 +111,7 @@ async def test_a_stale_primary_is_not_written_to() -> None:
         assert types(topology) == {"old": "UNKNOWN", "new": "PRIMARY"}
         cluster["old"].up = True
         topology.request_check()
-        await until(lambda: "stale" in repr(topology.description.servers["old"].error))
+        await until(lambda: "Stale" in repr(topology.description.servers["old"].error))
         assert types(topology) == {"old": "UNKNOWN", "new": "PRIMARY"}
         for _ in range(4):
             async with topology.connection(writable) as link:

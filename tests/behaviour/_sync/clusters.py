@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from pool import CommandError, Hello, ServerType
+from pool import Hello, ServerType
 from pool.sync import Client, CommandManager, Topology
 from support.sync import Gate, until
 
@@ -190,8 +190,8 @@ class ClusterManager(CommandManager[Any, Link]):
             raise reply
         return dict(reply)
 
-    def is_state_change(self, endpoint: Any, error: CommandError) -> bool:
-        return str(error.document) in self.state_changes
+    def is_state_change(self, endpoint: Any, error: BaseException) -> bool:
+        return str(error) in self.state_changes
 
 
 class TellingManager(ClusterManager):

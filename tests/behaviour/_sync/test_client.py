@@ -157,7 +157,7 @@ def test_a_hook_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """``is_state_change`` raises: the failure is raised all the same."""
 
     class Confused(ClusterManager):
-        def is_state_change(self, endpoint: Any, error: CommandError) -> bool:
+        def is_state_change(self, endpoint: Any, error: BaseException) -> bool:
             raise RuntimeError("a bug")
 
     cluster = Cluster(Server("a", STANDALONE))
@@ -256,6 +256,21 @@ def test_a_manager_that_cannot_be_commanded_is_refused() -> None:
     """When the client is made."""
     with pytest.raises(TypeError, match="CommandManager"):
         Client(object(), ["a"])  # type: ignore[arg-type]
+
+
+def test_the_call_site_is_the_users() -> None:
+    """Whoever has sent a command that hangs is named by his own line."""
+    cluster = Cluster(Server("a", STANDALONE))
+    with client_of(ClusterManager(cluster)) as client:
+        texts: list[str] = []
+
+        def look(link: Link, command: Any) -> Any:
+            texts.append(client.topology.explain())
+            return {}
+
+        cluster["a"].reply = look
+        client.command({"ping": 1})
+        assert "in test_the_call_site_is_the_users" in texts[0]
 
 
 def test_without_listeners_nothing_is_told() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pool import PoolTimeoutError, ServerSelectionTimeoutError
+from pool import PoolTimeoutError, ServerSelectionTimeoutError, ServerType
 from pool.sync import nearest, readable, secondary, writable
 from pool.monitoring import (
     ConnectionClosedEvent,
@@ -139,6 +139,38 @@ def test_an_error_of_an_older_generation_is_ignored() -> None:
             late.result()
         assert topology.description.servers["a"].is_known
         assert len(recorder.of(PoolClearedEvent)) == 1
+
+
+def test_a_body_that_hears_that_it_is_no_primary_marks_the_server() -> None:
+    """Its connections stay, as after a command."""
+    cluster, recorder = Cluster(Server("a", STANDALONE)), EventRecorder()
+    with topology_of(ClusterManager(cluster), event_listeners=[recorder]) as topology:
+        known(topology)
+
+        def use() -> None:
+            with topology.connection():
+                # The check that follows is not answered yet.
+                cluster["a"].gate = Gate()
+                raise ValueError("not primary")
+
+        with pytest.raises(ValueError, match="not primary"):
+            use()
+        assert not topology.description.servers["a"].is_known
+        assert recorder.of(PoolClearedEvent) == []
+        cluster["a"].gate.open()
+        topology.select_server()
+
+
+def test_behind_a_load_balancer_a_refused_connect_is_raised() -> None:
+    """There is no other server, and nothing would tell when to try again."""
+    cluster = Cluster(Server("a", ServerType.LOAD_BALANCER))
+    with topology_of(ClusterManager(cluster)) as topology:
+        known(topology)
+        cluster["a"].up = False
+        with pytest.raises(ConnectionRefusedError):
+            with topology.connection():
+                pass
+        assert topology._watcher.books.load("a") == 0
 
 
 def test_a_hook_that_fails_counts_as_no() -> None:
@@ -294,8 +326,6 @@ def test_the_check_that_waits_for_a_change_is_broken_off_by_an_error() -> None:
 
 def test_behind_a_load_balancer_only_the_service_is_cleared() -> None:
     """The others are well, and so is the load balancer."""
-    from pool import ServerType
-
     services = iter("xyxyxy")
     cluster = Cluster(Server("a", ServerType.LOAD_BALANCER))
     recorder = EventRecorder()
