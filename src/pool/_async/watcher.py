@@ -218,6 +218,13 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             finally:
                 if self._debris:
                     self._sweeper.ring()
+                if self.is_over():
+                    self._dismiss()
+
+    def _dismiss(self) -> None:
+        """It is over: have those who have no post see it and end, too."""
+        for worker in (self._sweeper, self._scout):
+            worker.alert()
 
     def _go_on(self) -> None:
         try:

@@ -11,7 +11,11 @@ from dns.asyncresolver import Resolver
 from dns.resolver import NXDOMAIN, NoAnswer, NoNameservers, NoResolverConfiguration
 
 from pool._async.srv import Resolution, resolve, srv_name
+from pool.aio import Topology
+from support.aio import begun, until
 from support.dns import DnsServer, Mode, Record
+
+from .clusters import STANDALONE, Cluster, ClusterManager, Server
 
 LIMIT = 20.0
 """Seconds that no test needs."""
@@ -298,3 +302,19 @@ async def test_an_error_of_a_resolver() -> None:
     with pytest.raises(RuntimeError) as caught:
         await resolve(NAME, LIMIT, SimpleNamespace(resolve=fail))
     assert caught.value is error
+
+
+# --- In a topology ---
+
+
+async def test_nobody_stays_to_look_seeds_up(server: DnsServer) -> None:
+    """A topology that is closed needs no seeds any more, even if it is kept."""
+    server.records[NAME] = [(0, 0, 6379, "a.")]
+    manager = ClusterManager(Cluster(Server(("a", 6379), STANDALONE)))
+    topology = Topology(manager, f"srv://{NAME}", resolver=server.resolver(Resolver))
+    scout = topology._watcher._scout
+    async with topology:
+        found = await topology.select_server()
+        assert found.address == ("a", 6379)
+        assert begun(scout)
+    await until(lambda: not begun(scout))

@@ -12,7 +12,11 @@ from dns.resolver import Resolver
 from dns.resolver import NXDOMAIN, NoAnswer, NoNameservers, NoResolverConfiguration
 
 from pool._sync.srv import Resolution, resolve, srv_name
+from pool.sync import Topology
+from support.sync import begun, until
 from support.dns import DnsServer, Mode, Record
+
+from .clusters import STANDALONE, Cluster, ClusterManager, Server
 
 LIMIT = 20.0
 """Seconds that no test needs."""
@@ -299,3 +303,19 @@ def test_an_error_of_a_resolver() -> None:
     with pytest.raises(RuntimeError) as caught:
         resolve(NAME, LIMIT, SimpleNamespace(resolve=fail))
     assert caught.value is error
+
+
+# --- In a topology ---
+
+
+def test_nobody_stays_to_look_seeds_up(server: DnsServer) -> None:
+    """A topology that is closed needs no seeds any more, even if it is kept."""
+    server.records[NAME] = [(0, 0, 6379, "a.")]
+    manager = ClusterManager(Cluster(Server(("a", 6379), STANDALONE)))
+    topology = Topology(manager, f"srv://{NAME}", resolver=server.resolver(Resolver))
+    scout = topology._watcher._scout
+    with topology:
+        found = topology.select_server()
+        assert found.address == ("a", 6379)
+        assert begun(scout)
+    until(lambda: not begun(scout))
