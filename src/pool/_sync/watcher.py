@@ -163,7 +163,7 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             self.speak()
 
     def end(self) -> None:
-        """Stop to watch; wait until the monitors have closed their connections."""
+        """Stop to watch; wait until the monitors', and those that were cleared, are closed."""
         self.engine.settle()
         self.core.close(clock())
         self.speak()
@@ -299,8 +299,19 @@ class Watcher(Generic[EndpointT, ConnectionT]):
                 self._debris.append(effects)
 
     def _sweep(self) -> None:
-        while self._debris:
-            self.engine.bury(self._debris.popleft())
+        # As a post, so that the end waits for others who sweep: in pool.sync there are threads that do.
+        core, post = self.core, object()
+        core.manned(post)
+        try:
+            while self._debris:
+                try:
+                    effects = self._debris.popleft()
+                except IndexError:
+                    break
+                self.engine.bury(effects)
+        finally:
+            for waiter in core.left(post):
+                waiter.wake()
 
     # -- questions of operations --------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from pool.monitoring import (
     ServerHeartbeatStartedEvent,
 )
 from pool.testing.aio import EventRecorder
-from support.aio import Gate, begun, call_soon, until
+from support.aio import Gate, call_soon, until
 
 from .clusters import (
     PRIMARY,
@@ -61,21 +61,6 @@ async def test_a_connection_error_marks_the_server_unknown_and_clears_its_pool()
         async with topology.connection() as link:
             link.check()
     recorder.check_order(ended=True)
-
-
-async def test_nobody_stays_to_close_what_a_clear_has_left() -> None:
-    """Who does that ends with the topology, even if the topology itself is kept."""
-    topology = topology_of(ClusterManager(Cluster(Server("a", STANDALONE))))
-    sweeper = topology._watcher._sweeper
-    async with topology:
-        async with topology.connection() as idle, topology.connection():
-            pass
-        with pytest.raises(Broken):
-            async with topology.connection():
-                raise Broken
-        await until(lambda: idle.closed)
-        assert begun(sweeper)
-    await until(lambda: not begun(sweeper))
 
 
 @pytest.mark.parametrize(

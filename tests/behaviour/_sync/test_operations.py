@@ -15,7 +15,7 @@ from pool.monitoring import (
     ServerHeartbeatStartedEvent,
 )
 from pool.testing.sync import EventRecorder
-from support.sync import Gate, begun, call_soon, until
+from support.sync import Gate, call_soon, until
 
 from .clusters import (
     PRIMARY,
@@ -62,21 +62,6 @@ def test_a_connection_error_marks_the_server_unknown_and_clears_its_pool() -> No
         with topology.connection() as link:
             link.check()
     recorder.check_order(ended=True)
-
-
-def test_nobody_stays_to_close_what_a_clear_has_left() -> None:
-    """Who does that ends with the topology, even if the topology itself is kept."""
-    topology = topology_of(ClusterManager(Cluster(Server("a", STANDALONE))))
-    sweeper = topology._watcher._sweeper
-    with topology:
-        with topology.connection() as idle, topology.connection():
-            pass
-        with pytest.raises(Broken):
-            with topology.connection():
-                raise Broken
-        until(lambda: idle.closed)
-        assert begun(sweeper)
-    until(lambda: not begun(sweeper))
 
 
 @pytest.mark.parametrize(
