@@ -174,9 +174,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             # A listener has called back: the monitor would wait for itself.
             return
         await self._sweep()
-        # They have nothing to do any more.
-        self._sweeper.alert()
-        self._scout.alert()
         deserted = Waiter()
         if not self.core.is_deserted(deserted):
             left = self.patience
