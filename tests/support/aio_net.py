@@ -34,3 +34,18 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110  # there is nothing to be woken by
             await asyncio.sleep(0.001)
+
+
+async def away(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a plain function that blocks, while others go on."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def rest(seconds: float) -> None:
+    """Let others go on for some time."""
+    await asyncio.sleep(seconds)
+
+
+def busy() -> set[object]:
+    """Return all that run now: tasks."""
+    return set(asyncio.all_tasks())

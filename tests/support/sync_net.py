@@ -48,3 +48,18 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.001)
+
+
+def away(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a plain function that blocks, while others go on."""
+    return function(*args, **kwargs)
+
+
+def rest(seconds: float) -> None:
+    """Let others go on for some time."""
+    time.sleep(seconds)
+
+
+def busy() -> set[object]:
+    """Return all that run now: threads."""
+    return set(threading.enumerate())
