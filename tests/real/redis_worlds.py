@@ -37,8 +37,13 @@ class World:
 
     def start(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> "Future[Any]":
         """Begin a call in the background."""
-        if inspect.iscoroutinefunction(function):
-            return asyncio.run_coroutine_threadsafe(function(*args, **kwargs), self._loop)
+        if self.name == "aio":
+
+            async def perform() -> Any:
+                result = function(*args, **kwargs)
+                return await result if inspect.isawaitable(result) else result
+
+            return asyncio.run_coroutine_threadsafe(perform(), self._loop)
         future: Future[Any] = Future()
 
         def run() -> None:

@@ -107,7 +107,7 @@ def is_lost(client: Client[Any, Any], server: RealServer) -> bool:
 def is_refused(client: Client[Any, Any], service: Service) -> bool:
     """Return whether the old primary is no member, or says that it is the primary and is not believed."""
     found = client.topology.description.servers.get(at(service.primary))
-    return service.drops if found is None else "a stale primary" in str(found.error)
+    return service.drops if found is None else "StalePrimary" in repr(found.error)
 
 
 def becomes(server: RealServer, kind: ServerType) -> Any:
