@@ -139,7 +139,7 @@ def tests(session: nox.Session) -> None:
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.
 QUICK = ["tests/behaviour", "tests/core", "tests/tools"]
-LONG = {"test_benchmarks", "test_demo", "test_docs"}
+LONG = {"test_benchmark_topologies", "test_benchmarks", "test_demo", "test_docs"}
 
 
 @nox.session(requires=["build"])

@@ -83,8 +83,8 @@ def cells(measure: Measure, figure: Figure, bold: str) -> list[str]:
         # What it would be compared with is missing.
         return [*row, *[""] * (len(columns(measure)) - 1)]
     if measure.related:
-        row.append(f"{bold}{number(figure.ratio, 2)}{bold}")
-        numbers, digits = figure.ratios, 2
+        numbers, digits = figure.ratios, measure.related_digits
+        row.append(f"{bold}{number(figure.ratio, digits)}{bold}")
     if measure.spread:
         row.append(f"{number(min(numbers), digits)}..{number(max(numbers), digits)}")
     return row

@@ -21,6 +21,8 @@ class Measure:
     """What stands above the column of the ratios to the base; empty if there is none."""
     digits: int = 0
     """How many of them after the point."""
+    related_digits: int = 2
+    """How many of the ratios'."""
     more: bool = False
     """Whether more is better."""
     spread: bool = True
@@ -123,4 +125,6 @@ def relate(results: Sequence[Result], base: str) -> None:
     for result in results:
         for key, figure in result.figures.items():
             below = floor.figures[key].values
-            figure.ratios = [v / b for v, b in zip(figure.values, below, strict=True)]
+            # To nothing at all there is no ratio.
+            if all(below):
+                figure.ratios = [v / b for v, b in zip(figure.values, below, strict=True)]

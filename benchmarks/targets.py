@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.peers import BY_HAND, OURS
+from benchmarks.peers import BY_HAND, CHANGED, OURS, OWN
 from benchmarks.results import Figure, Result
 from benchmarks.timing import TIME
+from benchmarks.works.commands import ADDED
 from benchmarks.works.contended import DONE, FAIRNESS, LEAST, LONGEST
 from benchmarks.works.growth import GROWTH
 from benchmarks.works.handoff import P50
 from benchmarks.works.imports import MS
 from benchmarks.works.listeners import FUNCTION, HEARD
 from benchmarks.works.memory import BYTES
+from benchmarks.works.selection import MICROS
 
 __all__ = ["TARGETS", "Findings", "Target", "Verdict", "judge"]
 
@@ -125,6 +127,17 @@ TARGETS = (
         related=True,
         strict=True,
     ),
+    *(
+        Target(what, "selection", world, MICROS, 1000, " µs", key, strict=True)
+        for what, key in (
+            ("1 of 1,000 servers", OURS),
+            ("1 of 1,000, a selector of one's own", OWN),
+            ("1 of 1,000, after each change", CHANGED),
+        )
+        for world in ("sync", "async")
+    ),
+    Target("a command, added", "commands", "sync", ADDED, 10, " µs"),
+    Target("a command, added", "commands", "async", ADDED, 10, " µs"),
 )
 
 

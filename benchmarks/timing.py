@@ -6,12 +6,12 @@ in turn, and counts the fastest one of each, which nothing disturbed. A ratio co
 
 import gc
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from benchmarks.peer import AsyncPeer, SyncPeer, Threaded
 from benchmarks.peers import Entry
@@ -27,6 +27,8 @@ SLICE_NS = 0.5e6
 ROUNDS = 10
 
 TIME = "time"
+
+T = TypeVar("T")
 
 
 class Runs(Protocol):
@@ -76,16 +78,21 @@ async def time_peers(entries: Sequence[Entry], effort: Effort) -> list[Result]:
 
 def load(result: Result, size: int = 1) -> AsyncPeer | SyncPeer | None:
     """Return the competitor; if it cannot be had here, note why."""
+    peer = had(result, lambda: result.entry.make(size))
+    if peer is not None:
+        result.code = peer.code
+    return peer
+
+
+def had(result: Result, make: Callable[[], T]) -> T | None:
+    """Return what is made; if it cannot be had here, note why."""
     try:
-        peer = result.entry.make(size)
+        return make()
     except ModuleNotFoundError as error:
         result.missing = f"not installed (no module {error.name})"
-        return None
     except ImportError as error:
         result.missing = f"not measurable: {str(error).splitlines()[0]}"
-        return None
-    result.code = peer.code
-    return peer
+    return None
 
 
 def face(peer: AsyncPeer | SyncPeer) -> AsyncPeer:

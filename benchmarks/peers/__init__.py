@@ -2,14 +2,32 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from benchmarks.peer import AsyncPeer, SyncPeer
 
-__all__ = ["BY_HAND", "ENTRIES", "FLOOR", "OURS", "Entry", "waiting"]
+__all__ = [
+    "BY_HAND",
+    "CHANGED",
+    "ENTRIES",
+    "FLOOR",
+    "MONGO",
+    "MONGO_OWN",
+    "OURS",
+    "OWN",
+    "Entry",
+    "waiting",
+]
 
 FLOOR = "floor"
 OURS = "twinpool"
 BY_HAND = "by-hand"
+MONGO = "pymongo"
+
+# Of those who select a server: with a selector of one's own, and after each change.
+OWN = "own-selector"
+CHANGED = "changed"
+MONGO_OWN = "pymongo-own-selector"
 
 
 @dataclass(frozen=True)
@@ -37,10 +55,18 @@ class Entry:
         Raises:
             ImportError: it cannot be had here.
         """
-        module, name = self.place.split(".")
-        peer = getattr(import_module(f"{__name__}.{module}"), name)(size)
+        peer = self.find()(size)
         assert isinstance(peer, AsyncPeer | SyncPeer)
         return peer
+
+    def find(self) -> Any:
+        """Return the class at its place.
+
+        Raises:
+            ImportError: it cannot be had here.
+        """
+        module, name = self.place.split(".")
+        return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 GENERIC = "generic-connection-pool"

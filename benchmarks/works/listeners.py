@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from benchmarks.peers import OURS, Entry
+from benchmarks.peers import MONGO, OURS, Entry
 from benchmarks.results import Effort, Measure, Result, Work
 from benchmarks.timing import TIME, time_peers
 
 HEARD = "listener"
 FUNCTION = "function"
-MONGO = "pymongo"
 
 ENTRIES = (
     Entry("sync", OURS, "twinpool, nobody listens", "twinpool.SyncBlock", "twinpool"),
