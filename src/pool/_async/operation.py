@@ -78,11 +78,11 @@ async def _find(
     wanting = False
     try:
         while True:
+            if watcher.is_over():
+                raise PoolClosedError("the topology is closed")
             shown, found = watcher.suited(selector)
             if found:
                 return shown, found
-            if watcher.is_over():
-                raise PoolClosedError("the topology is closed")
             left = _left(deadline)
             if left is not None and left <= 0:
                 raise _nothing_suits(watcher, selector, shown, timeout, cause)
@@ -115,6 +115,11 @@ async def _pause(
             await waiter.wait(left)
         finally:
             watcher.core.desert(waiter)
+
+
+def _is_late(error: Exception) -> bool:
+    """Whether a time limit was over, which says nothing of the server."""
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def _nothing_suits(
@@ -156,6 +161,7 @@ class Operation(Generic[EndpointT, ConnectionT]):
         "_watcher",
         "call",
         "endpoint",
+        "managed",
     )
 
     endpoint: EndpointT
@@ -177,6 +183,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
         """Seconds for that and the acquire, if given."""
         self.call = call
         """Who asks: his code, and where in it."""
+        self.managed = False
+        """Whether the body is the manager's own, so that its errors are those of the network."""
         self._tell = tell
         self._lease: Lease[EndpointT, ConnectionT] | None = None
         self._server: Watched
@@ -210,8 +218,10 @@ class Operation(Generic[EndpointT, ConnectionT]):
             try:
                 conn = await lease.__aenter__()
             except BaseException as error:
-                again = isinstance(error, Exception) and self._unconnected(error)
-                watcher.core.finished(self._server)
+                try:
+                    again = isinstance(error, Exception) and self._unconnected(error)
+                finally:
+                    watcher.core.finished(self._server)
                 if not again or self._timeout == 0 or clock() >= deadline:
                     raise
                 cause = error
@@ -264,7 +274,8 @@ class Operation(Generic[EndpointT, ConnectionT]):
 
     def _failed(self, lease: Lease[EndpointT, ConnectionT], error: Exception) -> None:
         """Draw conclusions from an error that left the body."""
-        if not self._is_connection_error(error):
+        broken = self.managed and isinstance(error, (OSError, EOFError)) and not _is_late(error)
+        if not broken and not self._is_connection_error(error):
             if self.is_state_change(error):
                 self.demoted(error)
             return

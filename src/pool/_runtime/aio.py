@@ -166,7 +166,7 @@ class Worker(Generic[T]):
         owner: for whom; it is not kept alive, and without it there is nothing to do.
         work: gets the owner and by how many seconds it is late; returns the seconds until it wants to be
             called again, ``None`` for never.
-        title: what it is called, where anybody may see it.
+        title: what its tasks are called.
     """
 
     __slots__ = (
@@ -233,8 +233,7 @@ class Worker(Generic[T]):
         self._nap = _PAUSE
         # What it does is none of the caller's who happens to ring.
         context = Context()
-        task = _start(self._run(), context)
-        task.set_name(self._title)
+        task = _start(self._run(), context, self._title)
         task.add_done_callback(self._rest, context=context)
 
     async def _run(self) -> None:
@@ -359,10 +358,12 @@ async def each(function: Callable[[T], Coroutine[Any, Any, None]], items: Iterab
     await asyncio.gather(*(_sure(function(item)) for item in items))
 
 
-def _start(work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
+def _start(
+    work: Coroutine[Any, Any, None], context: Context | None = None, name: str | None = None
+) -> asyncio.Task[None]:
     loop = here()
     crew = _crew(loop)
-    task = loop.create_task(_sure(work), context=context)
+    task = loop.create_task(_sure(work), context=context, name=name)
     crew.tasks.add(task)
     task.add_done_callback(crew.left)
     return task

@@ -124,6 +124,7 @@ class Client(Generic[EndpointT, ConnectionT]):
         # A plain function: it is called by the user himself, whoever runs what it returns.
         frame = _getframe(1)
         operation.call = frame.f_code, frame.f_lasti
+        operation.managed = True
         return self._command(operation, command, database_name, timeout)
 
     def _command(

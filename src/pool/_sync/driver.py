@@ -69,8 +69,9 @@ class ServerManager(ConnectionManager[EndpointT, ConnectionT]):
     def is_connection_error(self, endpoint: EndpointT, error: BaseException) -> bool:
         """Return whether an error means that the connection broke, so that the server may be gone.
 
-        Asked when ``error`` has left the body of ``topology.connection``, or a ``create`` (where every
-        ``OSError`` and ``EOFError`` counts anyway). A true answer marks the server unknown, clears its pool
+        Asked when ``error`` has left the body of ``topology.connection``, a ``create`` or an ``execute``. (In
+        the latter two every ``OSError`` and ``EOFError`` counts anyway, but for an ``execute`` that took too
+        long.) A true answer marks the server unknown, clears its pool
         and asks for a check at once. By default the network errors of the operating system and ``EOFError``;
         a time limit that is over says nothing of the server. Plain, without I/O; raising counts as no.
         """
@@ -78,7 +79,12 @@ class ServerManager(ConnectionManager[EndpointT, ConnectionT]):
             return False
         if isinstance(error, (ConnectionError, EOFError)):
             return True
-        return isinstance(error, OSError) and error.errno in _LOST
+        if not isinstance(error, OSError):
+            return False
+        if error.errno is None:
+            # In somebody's own words. A limit's TimeoutError has none either.
+            return type(error) is OSError
+        return error.errno in _LOST or type(error).__module__ == "ssl"
 
     def is_state_change(self, endpoint: EndpointT, error: BaseException) -> bool:
         """Return whether an error says that the server is no longer what it was: not the primary, say.

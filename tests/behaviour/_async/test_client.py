@@ -133,6 +133,27 @@ async def test_a_connection_error_is_told_and_marks_the_server() -> None:
         assert await client.command({"ping": 1}) == {"ok": 2}
 
 
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [
+        (OSError(22, "any error of the system"), True),
+        (EOFError("the end"), True),
+        (TimeoutError("too slow"), False),
+        (ValueError("a slip"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_what_an_execute_raises_is_the_networks(error: Exception, broken: bool) -> None:
+    """Every error of the system there says that the connection broke; a limit that is over does not."""
+    cluster, recorder = Cluster(Server("a", STANDALONE)), EventRecorder()
+    async with client_of(ClusterManager(cluster), event_listeners=[recorder]) as client:
+        await known(client.topology)
+        cluster["a"].reply = lambda link, command: error
+        with pytest.raises(type(error)):
+            await client.command({"ping": 1})
+        assert len(recorder.of(PoolClearedEvent)) == broken
+
+
 async def test_a_server_that_is_no_primary_any_more() -> None:
     """It says so: it is unknown and checked at once; its connections stay."""
     cluster, recorder = Cluster.replicated("a", "b"), EventRecorder()

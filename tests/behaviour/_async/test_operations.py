@@ -1,5 +1,6 @@
 """Operations under a topology: what an error says of its server, and what becomes of the others."""
 
+from ssl import SSLError
 from typing import Any
 
 import pytest
@@ -93,6 +94,8 @@ async def test_other_errors_say_nothing_of_the_server(error: Exception) -> None:
         BrokenPipeError(32, "broken"),
         EOFError("the end"),
         OSError(113, "no route to host"),
+        OSError("in somebody's own words"),
+        SSLError(1, "bad record"),
         TimeoutError(110, "the kernel gave up"),
     ],
     ids=lambda error: type(error).__name__,
