@@ -46,6 +46,8 @@ class Service(ABC):
     kind: ClassVar[type[RealServer]]
     drops: ClassVar[bool]
     """Whether the primary tells of the members, so that one which is gone is dropped."""
+    resigns: ClassVar[bool]
+    """Whether a primary that must not be written to any more says so when it is asked."""
     read: ClassVar[Mapping[str, Any]]
     """A command that reads something."""
     hang: ClassVar[Mapping[str, Any]]
@@ -113,6 +115,7 @@ class Redis(Service):
 
     kind = RedisServer
     drops = True
+    resigns = True
     read: ClassVar = {"GET": "kept"}
     hang: ClassVar = {"BLPOP": ["nothing", 60]}
 
@@ -165,6 +168,7 @@ class Postgres(Service):
 
     kind = PostgresServer
     drops = False
+    resigns = False
     read: ClassVar = {"query": "SELECT count(*) FROM kept"}
     hang: ClassVar = {"query": "SELECT pg_sleep(60)"}
 

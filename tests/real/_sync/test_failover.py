@@ -234,8 +234,11 @@ def test_planned_change(service: Service) -> None:
         load.end()
         resumed = load.resumed(changed) - changed
         print(f"resumed after {resumed:.3f} s, longest gap of reads {load.gap():.3f} s")
-        assert load.failures()
-        assert all(isinstance(each, CommandError) for each in load.failures())
+        refusals = load.failures()
+        assert all(isinstance(each, CommandError) for each in refusals)
+        assert refusals
+        # At most one for each writer, where nobody takes it for the primary once more.
+        assert len(refusals) <= load.WRITERS or not service.resigns
         assert set(load.acknowledged()) <= set(away(service.kept, service.heir))
         story = [
             CommandFailedEvent,
