@@ -120,7 +120,7 @@ class ServerDescription:
 
     def __post_init__(self) -> None:
         if self.error is not None:
-            object.__setattr__(self, "_complaint", repr(self.error))
+            object.__setattr__(self, "_complaint", _complaint(self.error))
 
     @property
     def server_type_name(self) -> str:
@@ -149,6 +149,14 @@ class ServerDescription:
         if self.error is not None:
             text += f", {type(self.error).__name__}: {self.error}"
         return text
+
+
+def _complaint(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception:
+        # It is somebody else's code.
+        return type(error).__name__
 
 
 WRITABLE: Final = frozenset(

@@ -150,7 +150,9 @@ class Machine(RuleBasedStateMachine):
         server = pick(dice, self.checked())
         self.core.broken_off(server, OSError("broken off"), self.now)
         self.end(server)
-        assert server.gone or self.core.pause(server, self.now) == 0.0
+        if not server.gone:
+            # At once, unless that was done too often already.
+            assert self.core.pause(server, self.now) == (0.0 if server.haste > 0 else REST)
 
     def end(self, server: Watched) -> None:
         """The monitor of a server that has left ends with its check."""

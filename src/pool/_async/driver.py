@@ -9,7 +9,7 @@ from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
 from pool.descriptions import Hello
 from pool.errors import PoolError
 
-__all__ = ["CommandManager", "ServerManager"]
+__all__ = ["CommandManager", "ServerManager", "checked_hello"]
 
 # What the operating system says when a connection, or the way to the other side, is gone. Other errors of
 # its, such as a file that is not there, may come from the body of a block and say nothing of the server.
@@ -125,3 +125,10 @@ class CommandManager(ServerManager[EndpointT, ConnectionT]):
                 fit for the next command.
             Exception: anything else; the connection is closed, unless ``can_reuse`` says that it is fit.
         """
+
+
+def checked_hello(hello: object, endpoint: object) -> Hello:
+    """Return what a manager's hello returned, if it is one."""
+    if not isinstance(hello, Hello):
+        raise TypeError(f"hello of {endpoint!r} must return a pool.Hello, not {hello!r}")
+    return hello

@@ -52,6 +52,9 @@ _NOWHERE = object()
 #: What the worker does: it gets the engine and by how many seconds it is late.
 Keep = Callable[["Engine[Any, Any]", float], Pending[float | None]]
 
+#: What a topology has its pool do with a new connection: it gets the endpoint, it, and the seconds left.
+Greet = Callable[[Any, Any, float | None], Pending[tuple[int | None, Any]]]
+
 
 class Engine(Generic[EndpointT, ConnectionT]):
     """The working parts of one pool.
@@ -69,6 +72,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         "can_reuse",
         "check",
         "core",
+        "greet",
         "keep",
         "manager",
         "on_acquire",
@@ -96,6 +100,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.options = options
         self.publish = publish
         self.keep = keep
+        self.greet: Greet | None = None
+        """Asks the server of a new connection what it calls it, and which service it is."""
         self.strangers = True
         """Whether an endpoint becomes known by its first use."""
         # A hook that was not overridden costs nothing: it is not there.

@@ -87,14 +87,15 @@ async def _find(
             if left is not None and left <= 0:
                 raise _nothing_suits(watcher, selector, shown, timeout, cause)
             if not wanting:
+                servers = watcher.core.want()
                 wanting = True
+                watcher.ring(servers)
                 if tell is not None:
                     tell(
                         "Waiting for suitable server to become available",
                         shown,
                         remaining_time=left,
                     )
-                watcher.ring(watcher.core.want())
             await _pause(watcher, shown, left)
     finally:
         if wanting:
@@ -204,34 +205,42 @@ class Operation(Generic[EndpointT, ConnectionT]):
             choice = watcher.core.choose(found)
             if choice is None:
                 # It has left, which is being told.
+                if clock() >= deadline:
+                    raise _nothing_suits(watcher, self._selector, shown, patience, cause)
                 await _pause(watcher, shown, _left(deadline))
                 continue
             self._server, self._generation = choice
-            self.endpoint = self._server.address
-            if self._tell is not None:
-                self._tell("Server selection succeeded", watcher.books.shown, address=self.endpoint)
-            timeout = self._timeout
-            if timeout is not UNSET and timeout is not None:
-                timeout = timeout and max(deadline - clock(), 0.0)
-            lease = watcher.pool.connection(self.endpoint, timeout)
-            lease.code, lease.instruction = self.call
+            held = again = False
             try:
-                conn = await lease.__aenter__()
-            except BaseException as error:
-                try:
-                    again = isinstance(error, Exception) and self._unconnected(error)
-                finally:
-                    watcher.core.finished(self._server)
+                conn = await self._acquire(shown, deadline)
+                held = True
+                return conn
+            except Exception as error:
+                again = self._unconnected(error)
                 if not again or self._timeout == 0 or clock() >= deadline:
                     raise
                 cause = error
-            else:
-                # A clear may have come since; the connection is of now.
-                self._generation = self._server.generation
-                self._lease = lease
-                return conn
+            finally:
+                if not held:
+                    watcher.core.finished(self._server)
             # That it is lost may still be told, by somebody else. Until then it would be chosen again.
             await _pause(watcher, shown, _left(deadline))
+
+    async def _acquire(self, shown: TopologyDescription, deadline: float) -> ConnectionT:
+        """Acquire a connection to the server that was chosen."""
+        self.endpoint = self._server.address
+        if self._tell is not None:
+            self._tell("Server selection succeeded", shown, address=self.endpoint)
+        timeout = self._timeout
+        if timeout is not UNSET and timeout is not None:
+            timeout = timeout and max(deadline - clock(), 0.0)
+        lease = self._watcher.pool.connection(self.endpoint, timeout)
+        lease.code, lease.instruction = self.call
+        conn = await lease.__aenter__()
+        # A clear may have come since; the connection is of now.
+        self._generation = self._server.generation
+        self._lease = lease
+        return conn
 
     async def __aexit__(
         self,

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any, Generic, Unpack
 
 from pool._async.driver import ServerManager
-from pool._async.greeting import Greeter
 from pool._async.manager import ConnectionT, EndpointT
 from pool._async.operation import Operation, Tell, select
 from pool._async.pool import ConnectionPool
@@ -32,7 +31,6 @@ from pool.options import (
     Unset,
     check_endpoint,
     check_seconds,
-    make_options,
 )
 from pool.selectors import Selector, writable
 from pool.stats import PoolStats
@@ -112,16 +110,14 @@ class Topology(Generic[EndpointT, ConnectionT]):
         publisher = publisher_for(
             event_listeners, TopologyListener, ServerListener, ServerHeartbeatListener
         )
-        greeter = Greeter(manager, make_options({**options}).dispose_timeout)
         own: PoolOptionsDict = {**options, "paused": True}
         pool: ConnectionPool[EndpointT, ConnectionT] = ConnectionPool(
-            greeter, event_listeners=event_listeners, name=name, **own
+            manager, event_listeners=event_listeners, name=name, **own
         )
         rest = min(min_heartbeat_interval, heartbeat_interval)
         self._watcher = Watcher(
             self._topology_id,
             manager,
-            greeter,
             pool,
             where,
             Pulse(heartbeat_interval, rest, heartbeat_timeout),
@@ -152,10 +148,14 @@ class Topology(Generic[EndpointT, ConnectionT]):
             interrupt_connections: break off what is left then.
         """
         check_seconds("timeout", timeout)
+        pool = self._watcher.pool
         try:
             await self._watcher.end()
-        finally:
-            await self._watcher.pool.close(timeout, interrupt_connections=interrupt_connections)
+        except BaseException:
+            # Who is cancelled meanwhile does not wait for the rest either.
+            await pool.close(0.0, interrupt_connections=interrupt_connections)
+            raise
+        await pool.close(timeout, interrupt_connections=interrupt_connections)
 
     async def __aenter__(self) -> "Topology[EndpointT, ConnectionT]":
         await self.open()

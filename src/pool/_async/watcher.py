@@ -3,14 +3,12 @@
 Operations hold the watcher and not the topology, as leases hold the engine.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from math import inf
+from functools import partial
 from typing import Any, Final, Generic
 
-from pool._async.driver import ServerManager
+from pool._async.driver import ServerManager, checked_hello
 from pool._async.engine import log
-from pool._async.greeting import Greeter
 from pool._async.manager import ConnectionT, EndpointT
 from pool._async.monitor import Monitor, Post
 from pool._async.pool import ConnectionPool
@@ -18,11 +16,11 @@ from pool._async.srv import resolve
 from pool._async.turns import announce, make_ready, make_stale
 from pool._core.outbox import ADD, BREAK, CLEAR, PUBLISH, READY, REMOVE, SHOW, Act
 from pool._core.pulse import Pulse, Watched
-from pool._core.records import NOTHING, Effects
+from pool._core.records import NOTHING, Effects, Wakeable
 from pool._core.selection import suitable
 from pool._core.topology import TopologyCore
 from pool._runtime import fork
-from pool._runtime.aio import Waiter, Worker, caller, clock
+from pool._runtime.aio import Waiter, Worker, background, caller, clock
 from pool._runtime.aio_topology import topology_guard
 from pool._runtime.chance import lots
 from pool.descriptions import ServerDescription, TopologyDescription
@@ -85,7 +83,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
     Parameters:
         topology_id: the topology's identity.
         manager: the user's.
-        greeter: the pool's.
         pool: paused at the beginning, and changed from here only.
         seeds: where the servers may be.
         pulse: the times of heartbeats.
@@ -97,7 +94,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         self,
         topology_id: object,
         manager: ServerManager[EndpointT, ConnectionT],
-        greeter: Greeter[EndpointT, ConnectionT],
         pool: ConnectionPool[EndpointT, ConnectionT],
         seeds: Seeds,
         pulse: Pulse,
@@ -106,10 +102,10 @@ class Watcher(Generic[EndpointT, ConnectionT]):
     ) -> None:
         self.topology_id = topology_id
         self.manager = manager
-        self.greeter = greeter
         self.pool = pool
         self.engine = pool._engine
         self.engine.strangers = False
+        self.engine.greet = partial(_greet, manager)
         self.seeds = seeds
         self.threshold = threshold
         self.publish = publish
@@ -127,9 +123,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         self._suited: tuple[TopologyDescription, dict[Selector, list[ServerDescription]]]
         self._suited = self.books.shown, {}
         self._posts: dict[Post, None] = {}
-        self._debris: deque[Effects] = deque()
-        """Connections that nobody has closed yet."""
-        self._sweeper = Worker(self, _sweep, "pool sweeper")
         self._scout = Worker(self, _look_up, "pool seeds")
 
     def forked(self) -> None:
@@ -156,9 +149,13 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             RuntimeError: it belongs to another event loop.
         """
         self.engine.settle()
-        if not self.books.is_open and self.core.open(self.seeds.addresses):
-            if self.seeds.name is not None:
-                self._scout.ring()
+        books = self.books
+        if not books.is_open and self.core.open(self.seeds.addresses):
+            if self.seeds.name is not None and not self._scout.ring():
+                log.error("the seeds cannot be looked up: there are too many threads")
+            self.speak()
+        elif books._outbox:
+            # Whoever began may have been interrupted.
             self.speak()
 
     async def end(self) -> None:
@@ -173,7 +170,6 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         elif self.books._speaker is not None:
             # A listener has called back: the monitor would wait for itself.
             return
-        await self._sweep()
         deserted = Waiter()
         if not self.core.is_deserted(deserted):
             left = self.patience
@@ -183,7 +179,7 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         """Have somebody begin to work who has a connection of his own."""
         self.core.manned(post)
         self._posts[post] = None
-        if not post.worker.ring():
+        if not post.start():
             log.error(
                 "the monitor of %r cannot be started: there are too many threads", post.address
             )
@@ -202,39 +198,39 @@ class Watcher(Generic[EndpointT, ConnectionT]):
     def ring(self, servers: Sequence[Watched]) -> None:
         """Have monitors look whether there is a check to be made."""
         for server in servers:
-            if server.monitor is not None:
-                server.monitor.worker.ring()
+            monitor = server.monitor
+            if monitor in self._posts:
+                monitor.worker.ring()
+            elif monitor is not None:
+                # There was no thread for it.
+                self.post(monitor)
 
     # -- what was decided ---------------------------------------------------------------------------
 
     def speak(self) -> None:
         """Do what was decided, unless somebody does it already."""
         if self.core.begin_speech(caller()):
-            try:
-                self._go_on()
-            finally:
-                if self._debris:
-                    self._sweeper.ring()
-                if self.is_over():
-                    self._dismiss()
-
-    def _dismiss(self) -> None:
-        """It is over: have those who have no post see it and end, too."""
-        for worker in (self._sweeper, self._scout):
-            worker.alert()
+            self._go_on()
+            if self.is_over():
+                # It sleeps, and has nothing to do any more.
+                self._scout.alert()
 
     def _go_on(self) -> None:
-        try:
-            act, hushed = self.core.next_act()
-            while act is not None:
-                self._perform(act)
+        failure: BaseException | None = None
+        hushed: list[Wakeable] = []
+        while True:
+            try:
                 act, hushed = self.core.next_act()
-        except BaseException:
-            # A listener was interrupted; others wait for the rest.
-            self._go_on()
-            raise
+                if act is None:
+                    break
+                self._perform(act)
+            except BaseException as error:
+                # A listener was interrupted; others wait for the rest.
+                failure = failure or error
         for waiter in hushed:
             waiter.wake()
+        if failure is not None:
+            raise failure
 
     def _perform(self, act: Act) -> None:
         deed: Callable[..., None] = getattr(self, _DEEDS[act.what])
@@ -292,22 +288,11 @@ class Watcher(Generic[EndpointT, ConnectionT]):
             self.engine.tell(effects)
         finally:
             if effects.close:
-                self._debris.append(effects)
-
-    async def _sweep(self) -> None:
-        # As a post, so that the end waits for others who sweep: in pool.sync there are threads that do.
-        core, post = self.core, object()
-        core.manned(post)
-        try:
-            while self._debris:
-                try:
-                    effects = self._debris.popleft()
-                except IndexError:
-                    break
-                await self.engine.bury(effects)
-        finally:
-            for waiter in core.left(post):
-                waiter.wake()
+                # Not by those who speak: a server that is gone may take long even for that. As a post, so
+                # that the end waits for it.
+                broom = _Broom(self, effects)
+                self.core.manned(broom)
+                background(broom.sweep)
 
     # -- questions of operations --------------------------------------------------------------------
 
@@ -330,10 +315,31 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         return shown, found
 
 
-async def _sweep(watcher: Watcher[Any, Any], late: float) -> float | None:
-    """Close what nobody else closes."""
-    await watcher._sweep()
-    return None if watcher.is_over() else inf
+class _Broom:
+    """Closes the connections that a decision has ended."""
+
+    __slots__ = ("_core", "_effects", "_engine")
+
+    def __init__(self, watcher: Watcher[Any, Any], effects: Effects) -> None:
+        self._core = watcher.core
+        self._engine = watcher.engine
+        self._effects = effects
+
+    async def sweep(self) -> None:
+        """Close them, and say so."""
+        try:
+            await self._engine.bury(self._effects)
+        finally:
+            for waiter in self._core.left(self):
+                waiter.wake()
+
+
+async def _greet(
+    manager: ServerManager[Any, Any], endpoint: Any, conn: Any, left: float | None
+) -> tuple[int | None, Any]:
+    """Ask the server of a new connection of the pool what it calls it, and which service it is."""
+    hello = checked_hello(await manager.hello(endpoint, conn, left), endpoint)
+    return hello.connection_id, hello.service_id
 
 
 async def _look_up(watcher: Watcher[Any, Any], late: float) -> float | None:

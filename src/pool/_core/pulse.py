@@ -8,7 +8,11 @@ one; at once, for a single time, when a server that was known fails; and at once
 from math import inf
 from typing import Any, Final, NamedTuple
 
-__all__ = ["Pulse", "Watched", "averaged", "due"]
+__all__ = ["Pulse", "Watched", "averaged", "due", "hurried"]
+
+# How many checks may follow each other without a rest: changes come in groups. A server that fails as soon as
+# it answers, or answers without a change, must not keep us busy.
+_BURST: Final = 5
 
 # Of the exponentially weighted average, as the specification demands.
 _WEIGHT: Final = 0.2
@@ -42,6 +46,7 @@ class Watched:
         "ended",
         "generation",
         "gone",
+        "haste",
         "monitor",
         "operations",
         "ready",
@@ -72,6 +77,8 @@ class Watched:
         """Whether its pool was made ready, and not cleared since."""
         self.generation = 0
         """How often its pool was cleared."""
+        self.haste = _BURST
+        """How many checks may begin before a rest is over."""
         self.operations = 0
         """How many operations chose it and go on."""
         self.gone = False
@@ -96,9 +103,14 @@ def due(server: Watched, pulse: Pulse, wanted: bool) -> float:
         pulse: the times of heartbeats.
         wanted: whether somebody waits for a server that suits.
     """
-    if server.retry:
-        return server.ended
-    wait = server.wait
+    wait = 0.0 if server.retry else server.wait
     if server.requested or wanted:
         wait = min(wait, pulse.rest)
+    if wait < pulse.rest and server.haste <= 0:
+        wait = pulse.rest
     return server.ended + wait
+
+
+def hurried(server: Watched, pulse: Pulse, now: float) -> None:
+    """A check begins: note whether there was a rest before it."""
+    server.haste = _BURST if now - server.ended >= pulse.rest else server.haste - 1

@@ -116,6 +116,8 @@ class Entry:
     """Whether somebody tells that it is held too long. Whoever ends the lease leaves the rest to him."""
     left: Aside[tuple[bool, bool] | None] = Aside(None)
     """What that one left: whether the connection is fit for use, and whether a hook failed."""
+    number: Aside[int | None] = Aside(None)
+    """What the server calls the connection, where it was asked."""
     mourned = Aside(False)
     """Whether its end was published, though its disposal may have been abandoned."""
     warned = Aside(False)

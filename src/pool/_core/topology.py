@@ -11,7 +11,7 @@ from typing import Any
 
 from pool._core.discovery import begun, reseeded, updated
 from pool._core.outbox import ADD, BREAK, CLEAR, READY, REMOVE, SHOW, Act, Outbox
-from pool._core.pulse import Pulse, Watched, averaged, due
+from pool._core.pulse import Pulse, Watched, averaged, due, hurried
 from pool._core.records import Wakeable
 from pool._core.selection import chosen
 from pool.descriptions import Hello, ServerDescription, TopologyDescription, TopologyType
@@ -110,6 +110,11 @@ class TopologyCore(Outbox):
         left = due(server, self._pulse, self._wanting > 0) - now
         if left > 0:
             return left
+        hurried(server, self._pulse, now)
+        if server.checking is not None:
+            # Whoever made it was interrupted.
+            text = f"the check of {server.address!r} was interrupted"
+            self._publish_failure(server, ConnectionAbortedError(text), now)
         server.requested = server.retry = server.broken = False
         server.checking = now
         # To one that is unknown, everything is a change.

@@ -27,6 +27,7 @@ __all__ = [
     "abandoned",
     "allowance",
     "asked",
+    "background",
     "caller",
     "clock",
     "each",
@@ -180,6 +181,7 @@ class Worker(Generic[T]):
         "_title",
         "_work",
         "_working",
+        "keep",
     )
 
     def __init__(
@@ -191,6 +193,8 @@ class Worker(Generic[T]):
         self._owner = ref(owner, self._orphaned)
         self._work = work
         self._title = title
+        self.keep: object = None
+        """What it keeps alive until it is done: it may be all that does."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
@@ -343,6 +347,15 @@ def spawn(function: Callable[[T], Coroutine[Any, Any, None]], argument: T) -> No
         # A coroutine that was abandoned is being closed, by nobody's loop: what it had is lost, and found.
         return
     _start(function(argument))
+
+
+def background(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Call it beside everything else, for nobody who waits for it."""
+    try:
+        here()
+    except RuntimeError:
+        return
+    _start(function())
 
 
 async def shield(

@@ -25,6 +25,7 @@ __all__ = [
     "abandoned",
     "allowance",
     "asked",
+    "background",
     "caller",
     "clock",
     "each",
@@ -119,7 +120,16 @@ class Worker(Generic[T]):
         title: what its thread is called.
     """
 
-    __slots__ = ("__weakref__", "_owner", "_parker", "_starting", "_thread", "_title", "_work")
+    __slots__ = (
+        "__weakref__",
+        "_owner",
+        "_parker",
+        "_starting",
+        "_thread",
+        "_title",
+        "_work",
+        "keep",
+    )
 
     def __init__(
         self, owner: T, work: Callable[[T, float], float | None], title: str = "pool upkeep"
@@ -127,6 +137,8 @@ class Worker(Generic[T]):
         self._owner = ref(owner, self._orphaned)
         self._work = work
         self._title = title
+        self.keep: object = None
+        """What it keeps alive until it is done: it may be all that does."""
         self._parker = threading.Lock()
         self._parker.acquire()
         self._starting = threading.Lock()
@@ -239,6 +251,15 @@ def allowance(limit: float | None, left: float | None) -> float | None:
 def spawn(function: Callable[[T], None], argument: T) -> None:
     """Call it."""
     function(argument)
+
+
+def background(function: Callable[[], None]) -> None:
+    """Call it beside everything else, for nobody who waits for it: in a daemon thread."""
+    try:
+        threading.Thread(target=function, name="pool sweeper", daemon=True).start()
+    except RuntimeError:
+        # There are too many.
+        function()
 
 
 def shield(function: Callable[[T], None], argument: T, seconds: float | None) -> None:

@@ -196,9 +196,9 @@ class Client(Generic[EndpointT, ConnectionT]):
         request = next_request()
         group = current_operation()
         group = request if group is None else group
-        watcher = self._topology._watcher
-        service = watcher.greeter.service_id(endpoint, conn)
-        number = watcher.greeter.connection_id(conn)
+        service = number = None
+        if operation.lease is not None and (entry := operation.lease.entry) is not None:
+            service, number = entry.service, entry.number
         shown = Redacted(name) if sensitive else command
         publish(
             CommandStartedEvent, shown, database_name, request, endpoint, group, service, number

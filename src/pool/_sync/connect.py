@@ -44,14 +44,19 @@ def connect(
     if entry.doomed:
         raise Overtaken
     entry.begun = True
+    service: Hashable | None = None
     started = clock()
     if publish is not None:
         publish(ConnectionCreatedEvent, endpoint, entry.id)
     try:
         with limit:
             entry.connection = engine.manager.create(endpoint, seconds)
-        service: Hashable | None = None
-        if engine.service_id is not None:
+            if engine.greet is not None:
+                if limit.broken:
+                    raise Overtaken
+                left = None if seconds is None else max(seconds - (clock() - started), 0.0)
+                entry.number, service = engine.greet(endpoint, entry.connection, left)
+        if service is None and engine.service_id is not None:
             service = engine.service_id(endpoint, entry.connection)
     except Exception as error:
         if limit.broken:

@@ -13,8 +13,8 @@ it when a check fails, when the server leaves, or when nobody has the topology a
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from pool._sync.driver import checked_hello
 from pool._sync.engine import log
-from pool._sync.greeting import checked_hello
 from pool._core.pulse import Watched
 from pool._core.records import NOTHING
 from pool._runtime.sync import Limit, Worker, clock, shield, spawn, stray
@@ -49,7 +49,7 @@ class Post:
     worker: Worker[Any]
 
     def __init__(self, watcher: "Watcher[Any, Any]", server: Watched) -> None:
-        self.watcher = ref(watcher)
+        self.watcher = ref(watcher, self._orphaned)
         self.manager = watcher.manager
         self.patience = watcher.patience
         self.server = server
@@ -57,6 +57,15 @@ class Post:
         self.connection: Any = NOTHING
         self.limit: Limit | None = None
         """That of the check which goes on."""
+
+    def start(self) -> bool:
+        """Begin to work; false if that cannot be."""
+        # Also for a topology that is dropped: the connection must be closed.
+        self.worker.keep = self
+        return self.worker.ring()
+
+    def _orphaned(self, _: object) -> None:
+        self.worker.alert()
 
     def is_over(self) -> bool:
         """Whether the server has left."""
@@ -78,6 +87,9 @@ class Post:
         started = clock()
         if self.connection is NOTHING:
             self.connection = self.manager.create(self.address, seconds)
+            if self.limit is not None and self.limit.broken:
+                # Whoever breaks it off has found no connection yet.
+                raise ConnectionAbortedError(f"the check of {self.address!r} was broken off")
         return max(seconds - (clock() - started), 0.0)
 
     def hello(self, seconds: float) -> Hello:
@@ -102,6 +114,7 @@ class Post:
         try:
             self.drop()
         finally:
+            self.worker.keep = None
             watcher = self.watcher()
             if watcher is not None:
                 watcher.left(self)
@@ -152,6 +165,11 @@ class Monitor(Post):
         """Close the connection, if there is one: the next one begins anew."""
         self.previous = None
         super().drop()
+
+    def abandon(self) -> None:
+        """Have the connection closed, without waiting for it: the next one begins anew."""
+        self.previous = None
+        super().abandon()
 
 
 class Probe(Post):
@@ -237,9 +255,11 @@ def _conclude(
         watcher.core.broken_off(server, outcome, now)
     else:
         watcher.core.failed(server, outcome, isinstance(outcome, TimeoutError), now)
-    watcher.speak()
-    if not isinstance(outcome, Hello):
-        monitor.drop()
+    try:
+        watcher.speak()
+    finally:
+        if not isinstance(outcome, Hello):
+            monitor.drop()
     left = watcher.core.pause(server, clock())
     if left is None:
         monitor.leave()

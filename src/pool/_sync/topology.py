@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Generic, Unpack
 
 from pool._sync.driver import ServerManager
-from pool._sync.greeting import Greeter
 from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.operation import Operation, Tell, select
 from pool._sync.pool import ConnectionPool
@@ -33,7 +32,6 @@ from pool.options import (
     Unset,
     check_endpoint,
     check_seconds,
-    make_options,
 )
 from pool.selectors import Selector, writable
 from pool.stats import PoolStats
@@ -113,16 +111,14 @@ class Topology(Generic[EndpointT, ConnectionT]):
         publisher = publisher_for(
             event_listeners, TopologyListener, ServerListener, ServerHeartbeatListener
         )
-        greeter = Greeter(manager, make_options({**options}).dispose_timeout)
         own: PoolOptionsDict = {**options, "paused": True}
         pool: ConnectionPool[EndpointT, ConnectionT] = ConnectionPool(
-            greeter, event_listeners=event_listeners, name=name, **own
+            manager, event_listeners=event_listeners, name=name, **own
         )
         rest = min(min_heartbeat_interval, heartbeat_interval)
         self._watcher = Watcher(
             self._topology_id,
             manager,
-            greeter,
             pool,
             where,
             Pulse(heartbeat_interval, rest, heartbeat_timeout),
@@ -153,10 +149,14 @@ class Topology(Generic[EndpointT, ConnectionT]):
             interrupt_connections: break off what is left then.
         """
         check_seconds("timeout", timeout)
+        pool = self._watcher.pool
         try:
             self._watcher.end()
-        finally:
-            self._watcher.pool.close(timeout, interrupt_connections=interrupt_connections)
+        except BaseException:
+            # Who is cancelled meanwhile does not wait for the rest either.
+            pool.close(0.0, interrupt_connections=interrupt_connections)
+            raise
+        pool.close(timeout, interrupt_connections=interrupt_connections)
 
     def __enter__(self) -> "Topology[EndpointT, ConnectionT]":
         self.open()

@@ -4,28 +4,13 @@ from typing import Any
 
 import pytest
 
-from support.aio import Gate, begun, call_soon, until
+from support.aio import Gate, call_soon, until
 
 from .clusters import STANDALONE, Cluster, ClusterManager, Link, Server, topology_of
 
 
 class Broken(ConnectionError):
     """What a body raises whose connection broke."""
-
-
-async def test_nobody_stays_to_close_what_a_clear_has_left() -> None:
-    """Who does that ends with the topology, even if the topology itself is kept."""
-    topology = topology_of(ClusterManager(Cluster(Server("a", STANDALONE))))
-    sweeper = topology._watcher._sweeper
-    async with topology:
-        async with topology.connection() as idle, topology.connection():
-            pass
-        with pytest.raises(Broken):
-            async with topology.connection():
-                raise Broken
-        await until(lambda: idle.closed)
-        assert begun(sweeper)
-    await until(lambda: not begun(sweeper))
 
 
 async def test_closing_waits_for_what_a_clear_has_left() -> None:

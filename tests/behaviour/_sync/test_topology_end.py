@@ -5,28 +5,13 @@ from typing import Any
 
 import pytest
 
-from support.sync import Gate, begun, call_soon, until
+from support.sync import Gate, call_soon, until
 
 from .clusters import STANDALONE, Cluster, ClusterManager, Link, Server, topology_of
 
 
 class Broken(ConnectionError):
     """What a body raises whose connection broke."""
-
-
-def test_nobody_stays_to_close_what_a_clear_has_left() -> None:
-    """Who does that ends with the topology, even if the topology itself is kept."""
-    topology = topology_of(ClusterManager(Cluster(Server("a", STANDALONE))))
-    sweeper = topology._watcher._sweeper
-    with topology:
-        with topology.connection() as idle, topology.connection():
-            pass
-        with pytest.raises(Broken):
-            with topology.connection():
-                raise Broken
-        until(lambda: idle.closed)
-        assert begun(sweeper)
-    until(lambda: not begun(sweeper))
 
 
 def test_closing_waits_for_what_a_clear_has_left() -> None:

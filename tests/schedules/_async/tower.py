@@ -272,7 +272,6 @@ class Tower:
         assert not watcher.books._posts
         assert not watcher.books._wanting
         assert not watcher.books._waiters
-        assert not watcher._debris
         assert not watcher.books._outbox
         stats = self.topology.stats()
         assert (stats.total, stats.waiting, stats.acquired - stats.released) == (0, 0, 0), stats
