@@ -285,13 +285,16 @@ async def test_what_hangs_is_interrupted_when_a_heartbeat_times_out() -> None:
     async with topology_of(ClusterManager(cluster), event_listeners=[recorder]) as topology:
         await known(topology)
 
+        inside: list[Link] = []
+
         async def use() -> None:
             async with topology.connection() as link:
+                inside.append(link)
                 await link.hang()
                 link.check()
 
         hanging = await call_soon(use)
-        await until(lambda: topology.stats().in_use == 1)
+        await until(lambda: inside)
         cluster["a"].gate = Gate()
         topology.request_check()
         await until(lambda: cluster["a"].gate.waiting)

@@ -286,13 +286,16 @@ def test_what_hangs_is_interrupted_when_a_heartbeat_times_out() -> None:
     with topology_of(ClusterManager(cluster), event_listeners=[recorder]) as topology:
         known(topology)
 
+        inside: list[Link] = []
+
         def use() -> None:
             with topology.connection() as link:
+                inside.append(link)
                 link.hang()
                 link.check()
 
         hanging = call_soon(use)
-        until(lambda: topology.stats().in_use == 1)
+        until(lambda: inside)
         cluster["a"].gate = Gate()
         topology.request_check()
         until(lambda: cluster["a"].gate.waiting)
