@@ -88,9 +88,12 @@ def run(endpoints: list[tuple[str, int]], seconds: float | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("servers", metavar="HOST:PORT", nargs="+", help="where a server is")
+    parser.add_argument("servers", metavar="HOST:PORT", nargs="*", help="where a server is")
     parser.add_argument("--seconds", type=float, help="end after so many seconds")
     arguments = parser.parse_args()
+    if not arguments.servers:
+        print(__doc__)
+        return
     pairs = [text.rpartition(":") for text in arguments.servers]
     run([(host, int(port)) for host, _, port in pairs], arguments.seconds)
 

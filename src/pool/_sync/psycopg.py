@@ -45,7 +45,7 @@ _NOT_LOST: Final = (
 )
 
 # A transaction that may only read, as on a server that follows; and one that is starting.
-_READ_ONLY: Final = "25006"
+_STATE_CHANGES: Final = frozenset({"25006", "57P03"})
 
 _HELLO: Final = """SELECT pg_is_in_recovery(),
     CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END,
@@ -328,7 +328,7 @@ class PsycopgManager(CommandManager[tuple[str, int], Connection[Any]]):
         code = getattr(error, "sqlstate", None)
         if isinstance(error, CommandError) and isinstance(error.document, Mapping):
             code = error.document.get("code")
-        return code == _READ_ONLY
+        return code in _STATE_CHANGES
 
 
 def _session(conn: Connection[Any]) -> Session:

@@ -197,7 +197,9 @@ class Watcher(Generic[EndpointT, ConnectionT]):
         return self.books.is_closed
 
     def ring(self, servers: Sequence[Watched]) -> None:
-        """Have monitors look whether there is a check to be made."""
+        """Have monitors look whether there is a check to be made; if there are none, look the seeds up."""
+        if not servers and self.seeds.name is not None and not self.books.shown.servers:
+            self._scout.ring()
         for server in servers:
             monitor = server.monitor
             if monitor in self._posts:
