@@ -136,7 +136,9 @@ SYNC_PROGRAMS = {
 }
 
 AIO = """
-import asyncio, gc, sys, time
+import asyncio, gc, logging, sys, time
+# In debug mode it tells of whatever takes long, as everything may on a busy machine.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 from pool.aio import ConnectionManager, ConnectionPool
 
 async def hang():

@@ -10,6 +10,7 @@ The terms are those of MongoDB's Server Discovery and Monitoring specification, 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 __all__ = ["Hello", "ServerDescription", "ServerType", "TopologyDescription", "TopologyType"]
@@ -146,6 +147,8 @@ class ServerDescription:
         text = f"{self.address!r} {self.server_type_name}"
         if self.round_trip_time is not None:
             text += f", round trip {self.round_trip_time * 1000:.1f} ms"
+        elif self.last_update is None and self.error is None:
+            text += ", not heard of yet"
         if self.error is not None:
             text += f", {type(self.error).__name__}: {self.error}"
         return text
@@ -184,6 +187,10 @@ class TopologyDescription:
     set_name: str | None = None
     max_term: Any = None
     seeds: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.servers, dict):
+            object.__setattr__(self, "servers", MappingProxyType(self.servers))
 
     @property
     def topology_type_name(self) -> str:

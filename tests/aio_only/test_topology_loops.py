@@ -9,7 +9,9 @@ import pytest
 from behaviour._async.clusters import STANDALONE, Cluster, ClusterManager, Server, topology_of
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, logging, sys
+# In debug mode it tells of whatever takes long, as everything may on a busy machine.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 sys.path.insert(0, {tests!r})
 from behaviour._async.clusters import STANDALONE, Cluster, Server, TellingManager, topology_of
 

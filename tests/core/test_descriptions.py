@@ -154,7 +154,7 @@ def test_servers_of_which_something_else_is_known_differ(other: ServerDescriptio
 
 def test_a_server_as_text() -> None:
     """On one line: what it is, how far away, what is wrong."""
-    assert str(ServerDescription("a")) == "'a' UNKNOWN"
+    assert str(ServerDescription("a")) == "'a' UNKNOWN, not heard of yet"
     known = ServerDescription(("h", 1), ServerType.PRIMARY, 0.01234)
     assert str(known) == "('h', 1) PRIMARY, round trip 12.3 ms"
     failed = ServerDescription("a", error=OSError("refused"))
@@ -230,7 +230,7 @@ def test_a_topology_as_text() -> None:
     """What it is, its name, and each server."""
     assert str(TopologyDescription("t")) == "UNKNOWN: no servers"
     known = topology("REPLICA_SET_NO_PRIMARY a:SECONDARY b:UNKNOWN", set_name="rs")
-    text = "REPLICA_SET_NO_PRIMARY 'rs': 'a' SECONDARY, round trip 100.0 ms; 'b' UNKNOWN"
+    text = "REPLICA_SET_NO_PRIMARY 'rs': 'a' SECONDARY, round trip 100.0 ms; 'b' UNKNOWN, not heard of yet"
     assert str(known) == text
 
 

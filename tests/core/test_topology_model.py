@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         self.end(server)
         if not server.gone:
             # At once, unless that was done too often already.
-            assert self.core.pause(server, self.now) == (0.0 if server.haste > 0 else REST)
+            assert self.core.pause(server, self.now) == (0.0 if server.haste > 0 else 0.5)
 
     def end(self, server: Watched) -> None:
         """The monitor of a server that has left ends with its check."""

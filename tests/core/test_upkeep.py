@@ -666,7 +666,8 @@ def test_what_was_lost_is_taken_back() -> None:
     desk.closing.clear()
     lost[VETTING].uses = 5
     desk.home(IN_USE).use_time = 10.0
-    desk.core._lost.extend(lost.values())
+    for entry in lost.values():
+        desk.core._lose(entry)
     effects = desk.core.reclaim(5.0)
     assert effects.close == [lost[CLOSING], lost[IN_USE], lost[VETTING]]
     assert effects.lost == [lost[IN_USE]]
@@ -682,7 +683,8 @@ def test_what_was_lost_while_it_is_told_is_left_to_him_who_tells() -> None:
     first, second = desk.lease("a", 0.0), desk.lease("a", 0.0)
     one, other = entry_of(first), entry_of(second)
     one.telling = True
-    desk.core._lost.extend([one, other])
+    for entry in (one, other):
+        desk.core._lose(entry)
     assert desk.core.reclaim(1.0).close == [other]
     assert list(desk.core._lost) == [one]
     one.telling = False

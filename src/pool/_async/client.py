@@ -1,6 +1,7 @@
 """The client that users see: commands to the servers of a topology."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from sys import _getframe
 from types import TracebackType
@@ -81,7 +82,10 @@ class Client(Generic[EndpointT, ConnectionT]):
         )
         publisher = publisher_for(event_listeners, CommandListener)
         self._publish: Publish | None = None if publisher is None else publisher.publish
-        self._sensitive = frozenset(name.lower() for name in manager.sensitive_commands)
+        self._sensitive = _names(manager.sensitive_commands)
+        check = manager.check_command
+        plain = getattr(check, "__func__", None) is CommandManager.check_command
+        self._check = None if plain else check
 
     @property
     def topology(self) -> Topology[EndpointT, ConnectionT]:
@@ -118,7 +122,13 @@ class Client(Generic[EndpointT, ConnectionT]):
             raise TypeError(f"command must be a mapping, not {command!r}")
         if not command:
             raise ValueError("command must have a name as its first key, but is empty")
+        if not isinstance(next(iter(command)), str):
+            raise TypeError(
+                f"command must have a str as its first key, not {next(iter(command))!r}"
+            )
         check_seconds("timeout", timeout, zero=False)
+        if self._check is not None:
+            self._check(command, database_name)
         operation = self._topology.connection(selector, UNSET if timeout is None else timeout)
         # A plain function: it is called by the user himself, whoever runs what it returns.
         frame = _getframe(1)
@@ -166,11 +176,12 @@ class Client(Generic[EndpointT, ConnectionT]):
         manager = self._manager
         endpoint = operation.endpoint
         if left is None:
-            return await manager.execute(endpoint, conn, command, database_name, None)
+            return _checked(await manager.execute(endpoint, conn, command, database_name, None))
         limit = Limit(left)
         try:
             async with limit:
-                return await manager.execute(endpoint, conn, command, database_name, left)
+                reply = await manager.execute(endpoint, conn, command, database_name, left)
+            return _checked(reply)
         except TimeoutError as error:
             if limit.expired and not error.args:
                 name = next(iter(command))
@@ -192,6 +203,9 @@ class Client(Generic[EndpointT, ConnectionT]):
         endpoint = operation.endpoint
         name = next(iter(command))
         sensitive = self._is_sensitive(command)
+        if sensitive:
+            # Whatever follows the name may be what nobody may read.
+            name = name.strip() if _plain(name) in self._sensitive else name.split()[0]
         request = next_request()
         group = current_operation()
         group = request if group is None else group
@@ -237,7 +251,12 @@ class Client(Generic[EndpointT, ConnectionT]):
         return reply
 
     def _is_sensitive(self, command: Mapping[str, Any]) -> bool:
-        return next(iter(command)).lower() in self._sensitive
+        name = _plain(next(iter(command)))
+        return name in self._sensitive or name.partition(" ")[0] in self._sensitive
+
+    async def open(self) -> None:
+        """Begin to watch the servers, without waiting for an answer: see ``Topology.open``."""
+        await self._topology.open()
 
     async def close(
         self, timeout: float | None = 0.0, *, interrupt_connections: bool = False
@@ -259,6 +278,25 @@ class Client(Generic[EndpointT, ConnectionT]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._topology!r}>"
+
+
+def _plain(name: str) -> str:
+    """Return a command's name as names are compared."""
+    return " ".join(name.split()).lower()
+
+
+def _names(names: object) -> frozenset[str]:
+    """Return the names of sensitive commands as they are compared, if they are any."""
+    if isinstance(names, AbstractSet) and all(isinstance(name, str) for name in names):
+        return frozenset(map(_plain, names))
+    raise TypeError(f"sensitive_commands must be a set of names, not {names!r}")
+
+
+def _checked(reply: object) -> Mapping[str, Any]:
+    """Return what a manager's execute returned, if it is a reply."""
+    if isinstance(reply, Mapping):
+        return reply
+    raise TypeError(f"execute must return a mapping, not {reply!r}")
 
 
 def _failure(error: BaseException) -> Mapping[str, Any]:

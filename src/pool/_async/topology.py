@@ -1,6 +1,6 @@
 """The topology that users see: a thin face over the watcher."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sys import _getframe
 from types import TracebackType
 from typing import Any, Generic, Unpack
@@ -16,6 +16,7 @@ from pool._core.selection import chosen
 from pool._runtime.aio import clock
 from pool._runtime.chance import lots
 from pool.descriptions import ServerDescription, TopologyDescription
+from pool.errors import PoolClosedError
 from pool.monitoring import (
     ServerHeartbeatListener,
     ServerListener,
@@ -50,7 +51,8 @@ class Topology(Generic[EndpointT, ConnectionT]):
             SRV records that tell, ``"srv://_redis._tcp.example"`` (``twinpool[srv]``); they are looked up
             again and again, and count as long as no server tells of the others.
         heartbeat_interval: seconds from the end of one check of a server to the next.
-        min_heartbeat_interval: the least of that, if somebody waits or asks for a check.
+        min_heartbeat_interval: the least of that, if somebody waits or asks for a check. 0 = as often as
+            the servers answer: that is for tests.
         heartbeat_timeout: seconds for one check: to connect, and to answer a hello.
         local_threshold: of the servers that suit, those are used whose round-trip time is at most so many
             seconds longer than the shortest.
@@ -92,16 +94,15 @@ class Topology(Generic[EndpointT, ConnectionT]):
             raise TypeError(
                 f"manager must be an instance of pool.aio.ServerManager, not {manager!r}"
             )
-        if "paused" in options:
-            raise TypeError("paused is no option of a topology: it decides itself when to pause")
+        _check_names(options)
         for key, value, zero in (
             ("heartbeat_interval", heartbeat_interval, False),
             ("min_heartbeat_interval", min_heartbeat_interval, True),
             ("heartbeat_timeout", heartbeat_timeout, False),
             ("local_threshold", local_threshold, True),
         ):
-            if value is None:
-                raise TypeError(f"{key} must be a number of seconds, not None")
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"{key} must be a number of seconds, not {value!r}")
             check_seconds(key, value, zero=zero)
         check_seconds("server_selection_timeout", server_selection_timeout)
         where = _seeds(seeds, resolver)
@@ -132,7 +133,13 @@ class Topology(Generic[EndpointT, ConnectionT]):
     # -- its life -----------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Begin to watch, without waiting for an answer. Nothing if that was done before."""
+        """Begin to watch, without waiting for an answer. Nothing if that was done before.
+
+        Raises:
+            PoolClosedError: it is closed.
+        """
+        if self._watcher.is_over():
+            raise PoolClosedError("the topology is closed")
         self._watcher.begin()
 
     async def close(
@@ -279,6 +286,27 @@ class Topology(Generic[EndpointT, ConnectionT]):
 
 
 _INF = float("inf")
+
+#: What may be given by name.
+_OPTIONS = (
+    "heartbeat_interval",
+    "min_heartbeat_interval",
+    "heartbeat_timeout",
+    "local_threshold",
+    "server_selection_timeout",
+    "event_listeners",
+    "name",
+    "resolver",
+    *(option for option in PoolOptionsDict.__annotations__ if option != "paused"),
+)
+
+
+def _check_names(options: Mapping[str, object]) -> None:
+    for key in options:
+        if key == "paused":
+            raise TypeError("paused is no option of a topology: it decides itself when to pause")
+        if key not in _OPTIONS:
+            raise TypeError(f"unknown option {key!r}: a topology has {', '.join(_OPTIONS)}")
 
 
 class _TopologyId:

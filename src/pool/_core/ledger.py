@@ -132,6 +132,9 @@ class Ledger(Budget):
         # Once it is in the queue, somebody else may take it. Apart from this call and the finalizer: a
         # garbage collection may strike in the middle of a decision, where no user code must run.
         entry.warned = entry.state is IN_USE and not at_work(2)
+        # What is in a cycle with it may still give it back. It is finalized once only: it is not used again.
+        entry.doomed = entry.doomed or ERROR
+        entry.lost_in = entry.state
         self._lost.append(entry)
         self._alert(entry)
 

@@ -118,6 +118,8 @@ class Entry:
     """What that one left: whether the connection is fit for use, and whether a hook failed."""
     number: Aside[int | None] = Aside(None)
     """What the server calls the connection, where it was asked."""
+    lost_in: Aside[str] = Aside("")
+    """In which state its owner has vanished."""
     mourned = Aside(False)
     """Whether its end was published, though its disposal may have been abandoned."""
     warned = Aside(False)

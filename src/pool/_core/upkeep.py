@@ -353,6 +353,9 @@ class Upkeep(Lifecycle):
             if entry.telling:
                 told.append(entry)
                 continue
+            if entry.state is not entry.lost_in:
+                # It was given back all the same.
+                continue
             if entry.state is CLOSING:
                 effects.close.append(entry)
                 continue

@@ -127,6 +127,15 @@ class CommandManager(ServerManager[EndpointT, ConnectionT]):
             Exception: anything else; the connection is closed, unless ``can_reuse`` says that it is fit.
         """
 
+    def check_command(self, command: Mapping[str, Any], database_name: str) -> None:
+        """Refuse a command that cannot be sent, before a server is looked for and anybody is told of it.
+
+        Plain, without I/O.
+
+        Raises:
+            Exception: what is wrong with it; a ``ValueError``, say.
+        """
+
 
 def checked_hello(hello: object, endpoint: object) -> Hello:
     """Return what a manager's hello returned, if it is one."""

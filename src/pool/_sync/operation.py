@@ -218,8 +218,11 @@ class Operation(Generic[EndpointT, ConnectionT]):
                 return conn
             except Exception as error:
                 again = self._unconnected(error)
-                if not again or self._timeout == 0 or clock() >= deadline:
+                if not again:
                     raise
+                if self._timeout == 0 or clock() >= deadline:
+                    # Nothing was sent, and there is no time to look for another one.
+                    raise _nothing_suits(watcher, self._selector, shown, patience, error) from error
                 cause = error
             finally:
                 if not held:

@@ -323,6 +323,14 @@ class PsycopgManager(CommandManager[tuple[str, int], Connection[Any]]):
             "rowcount": cursor.rowcount,
         }
 
+    def check_command(self, command: Mapping[str, Any], database_name: str) -> None:
+        """Refuse what is no command.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
+        _parsed(command)
+
     def is_state_change(self, endpoint: tuple[str, int], error: BaseException) -> bool:
         """Return whether a server refused to write (25006): it follows another one by now, perhaps."""
         code = getattr(error, "sqlstate", None)

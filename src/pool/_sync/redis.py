@@ -286,16 +286,25 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
             redis.ConnectionError: the connection is lost.
             TimeoutError: there was no reply in time; the connection is closed.
         """
-        if database_name not in ("", str(self._db)):
-            raise UnfitError(
-                f"database_name must be '' or {str(self._db)!r}, the manager's db, "
-                f"not {database_name!r}"
-            )
+        self.check_command(command, database_name)
         (reply,) = conn.exchange([words(command)], timeout)
         if isinstance(reply, redis.ResponseError):
             code, text = code_of(reply)
             raise CommandError({"errmsg": text, "code": code}) from reply
         return {"reply": reply}
+
+    def check_command(self, command: Mapping[str, Any], database_name: str) -> None:
+        """Refuse what is no command, or would change the connection for the next caller.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
+        if database_name not in ("", str(self._db)):
+            raise UnfitError(
+                f"database_name must be '' or {str(self._db)!r}, the manager's db, "
+                f"not {database_name!r}"
+            )
+        words(command)
 
     def is_state_change(self, endpoint: tuple[str, int], error: BaseException) -> bool:
         """Return whether the server is no primary any more, or not ready."""

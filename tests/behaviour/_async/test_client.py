@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from pool import CommandError, ServerSelectionTimeoutError, ServerType, monitoring
+from pool import (
+    CommandError,
+    PoolClosedError,
+    ServerSelectionTimeoutError,
+    ServerType,
+    monitoring,
+)
 from pool.aio import Client, secondary
 from pool.monitoring import (
     CommandFailedEvent,
@@ -308,3 +314,66 @@ def test_links_break_by_hand() -> None:
     link.broken = True
     with pytest.raises(ConnectionAbortedError):
         link.check()
+
+
+@pytest.mark.parametrize("names", ["auth", {1}, None, ["auth"]])
+def test_bad_sensitive_commands(names: Any) -> None:
+    """A slip here would publish secrets: it is found when the client is made."""
+
+    class Leaky(ClusterManager):
+        sensitive_commands = names
+
+    with pytest.raises(TypeError, match="sensitive_commands"):
+        Client(Leaky(Cluster()), ["a"])
+
+
+@pytest.mark.parametrize("name", [" auth", "auth ", "AUTH\n", "auth sesame"])
+async def test_a_sensitive_name_may_be_written_in_any_way(name: str) -> None:
+    """With spaces, and with what follows it: nobody reads that either."""
+    cluster, recorder = Cluster(Server("a", STANDALONE)), EventRecorder()
+    async with client_of(ClusterManager(cluster), event_listeners=[recorder]) as client:
+        await client.command({name: "sesame"})
+    assert "sesame" not in repr([vars_of(event) for event in commands(recorder)])
+    assert {event.command_name.lower() for event in commands(recorder)} == {"auth"}
+
+
+def vars_of(event: Any) -> list[Any]:
+    return [getattr(event, name) for name in event._fields]
+
+
+async def test_what_cannot_be_sent_is_refused_before_anybody_is_told() -> None:
+    """And before a server is looked for."""
+
+    class Checking(ClusterManager):
+        def check_command(self, command: Any, database_name: str) -> None:
+            raise ValueError(f"no such command: {command}")
+
+    recorder = EventRecorder()
+    async with client_of(Checking(Cluster()), "nowhere", event_listeners=[recorder]) as client:
+        with pytest.raises(ValueError, match="no such command"):
+            await client.command({"ping": 1})
+        with pytest.raises(TypeError, match="str as its first key"):
+            await client.command({1: 1})  # type: ignore[dict-item]
+    assert commands(recorder) == []
+
+
+async def test_a_reply_that_is_none_is_an_error() -> None:
+    """What the manager returned is named."""
+
+    class Mute(ClusterManager):
+        async def execute(self, *args: Any) -> Any:
+            return 5
+
+    async with client_of(Mute(Cluster(Server("a", STANDALONE)))) as client:
+        with pytest.raises(TypeError, match="execute must return a mapping, not 5"):
+            await client.command({"ping": 1})
+
+
+async def test_it_may_be_opened_by_hand_and_not_again() -> None:
+    """A client that was closed stays closed."""
+    client = client_of(ClusterManager(Cluster(Server("a", STANDALONE))))
+    await client.open()
+    await known(client.topology)
+    await client.close()
+    with pytest.raises(PoolClosedError):
+        await client.open()

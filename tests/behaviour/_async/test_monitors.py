@@ -6,6 +6,7 @@ from weakref import ref
 
 import pytest
 
+from pool import Hello
 from pool.aio import Topology
 from pool.monitoring import (
     ServerHeartbeatFailedEvent,
@@ -13,7 +14,7 @@ from pool.monitoring import (
     ServerHeartbeatSucceededEvent,
 )
 from pool.testing.aio import EventRecorder
-from support.aio import Gate, until
+from support.aio import Gate, call_soon, until
 
 from .clusters import (
     STANDALONE,
@@ -196,4 +197,73 @@ async def test_a_connection_whose_hello_fails_is_closed() -> None:
         assert len(cluster.links) == 1
         async with topology.connection():
             assert len(cluster.links) == 2
+    assert cluster.links == []
+
+
+class Refusing(TellingManager):
+    """Says that it can wait for a change, and cannot."""
+
+    async def await_hello(
+        self, endpoint: Any, conn: Link, previous: Hello, timeout: float | None
+    ) -> Hello:
+        raise ValueError("not supported")
+
+
+class Flickering(TellingManager):
+    """Always tells of a change."""
+
+    async def await_hello(
+        self, endpoint: Any, conn: Link, previous: Hello, timeout: float | None
+    ) -> Hello:
+        conn.server.hello["term"] = conn.server.said
+        return conn.server.document(conn)
+
+
+@pytest.mark.parametrize("kind", [Refusing, Flickering])
+async def test_a_server_that_is_never_quiet_does_not_keep_us_busy(kind: Any) -> None:
+    """A few checks may follow each other at once, and then there is a rest."""
+    cluster, recorder = Cluster(Server("a", STANDALONE)), EventRecorder()
+    options: Any = {"min_heartbeat_interval": 50.0, "event_listeners": [recorder]}
+    async with topology_of(kind(cluster), **options) as topology:
+        server = topology._watcher.books._servers["a"]
+        await until(lambda: server.haste == 0 and server.checking is None)
+        left = topology._watcher.core.pause(server, server.ended)
+        assert left == 50.0
+        assert 5 <= len(recorder.of(ServerHeartbeatStartedEvent)) <= 6
+
+
+async def test_a_sleeping_monitor_of_a_dropped_topology_closes_its_connection() -> None:
+    """Not only one whose check goes on."""
+    cluster = Cluster(Server("a", STANDALONE))
+    topology = topology_of(ClusterManager(cluster))
+    await topology.open()
+    await known(topology)
+    assert len(cluster.links) == 1
+    del topology
+    gc.collect()
+    await until(lambda: cluster.links == [])
+
+
+async def test_a_hello_of_the_pool_counts_as_a_part_of_the_connect() -> None:
+    """It is interrupted with the others, and its connection is closed before its place is free."""
+    cluster = Cluster(Server("a", STANDALONE))
+    async with topology_of(ClusterManager(cluster), max_size=1) as topology:
+        await known(topology)
+        cluster["a"].hung = True
+
+        async def use() -> None:
+            async with topology.connection(timeout=5.0):
+                pass
+
+        first = await call_soon(use)
+        await until(lambda: topology.stats().connecting == 1 and cluster["a"].hellos == 2)
+        (link,) = [each for each in cluster.links if each.number == 2]
+        effects = topology._watcher.core.request("a", False)
+        server = effects[0]
+        topology._watcher.core.lost(server, server.generation, OSError("gone"), None, 0.0)
+        cluster["a"].hung = False
+        topology._watcher.speak()
+        topology._watcher.manager.interrupt("a", link)
+        await first.result()
+        assert link.closed
     assert cluster.links == []

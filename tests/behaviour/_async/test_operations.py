@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from pool import PoolTimeoutError, ServerSelectionTimeoutError, ServerType
+from pool import (
+    PoolClearedError,
+    PoolTimeoutError,
+    ServerSelectionTimeoutError,
+    ServerType,
+)
 from pool.aio import nearest, readable, secondary, writable
 from pool.monitoring import (
     ConnectionClosedEvent,
@@ -398,3 +403,51 @@ async def test_a_new_primary_takes_the_writes() -> None:
             assert link.server.address == "b"
         cluster["b"].become(PRIMARY, term=2)
         assert await waiting.result() == "b"
+
+
+async def test_who_finds_a_paused_pool_when_his_time_is_up_is_told_what_is_known() -> None:
+    """Nothing was sent, and there is no time to look for another server."""
+    cluster = Cluster(Server("a", STANDALONE))
+    cluster["a"].up = False
+    async with topology_of(ClusterManager(cluster)) as topology:
+        await known(topology)
+        with pytest.raises(ServerSelectionTimeoutError, match="nobody listens") as caught:
+            async with topology.connection(
+                lambda description: list(description.servers.values()), timeout=0.02
+            ):
+                pass
+        assert isinstance(caught.value.__cause__, PoolClearedError)
+
+
+async def test_one_server_that_takes_long_to_close_does_not_hold_up_another() -> None:
+    """What was cleared is closed beside everything else."""
+    cluster = Cluster.replicated("a", "b")
+    manager = ClusterManager(cluster)
+    gate = Gate()
+    dispose = manager.dispose
+
+    slow: list[Link] = []
+
+    async def dispose_slowly(endpoint: Any, conn: Link, timeout: float | None) -> None:
+        if conn in slow:
+            await gate.wait()
+        await dispose(endpoint, conn, timeout)
+
+    manager.dispose = dispose_slowly  # type: ignore[method-assign]
+    async with topology_of(manager) as topology:
+        await known(topology)
+        for selector in (secondary, writable):
+            async with topology.connection(selector), topology.connection(selector) as idle:
+                pass
+        slow.append(idle)
+        with pytest.raises(Broken):
+            async with topology.connection(writable):
+                raise Broken
+        await until(lambda: gate.waiting)
+        with pytest.raises(Broken):
+            async with topology.connection(secondary):
+                raise Broken
+        await until(lambda: topology.stats("b").closing == 0)
+        assert topology.stats("a").closing
+        gate.open()
+    assert cluster.links == []

@@ -7,6 +7,7 @@ from weakref import ref
 
 import pytest
 
+from pool import Hello
 from pool.sync import Topology
 from pool.monitoring import (
     ServerHeartbeatFailedEvent,
@@ -14,7 +15,7 @@ from pool.monitoring import (
     ServerHeartbeatSucceededEvent,
 )
 from pool.testing.sync import EventRecorder
-from support.sync import Gate, until
+from support.sync import Gate, call_soon, until
 
 from .clusters import (
     STANDALONE,
@@ -197,4 +198,73 @@ def test_a_connection_whose_hello_fails_is_closed() -> None:
         assert len(cluster.links) == 1
         with topology.connection():
             assert len(cluster.links) == 2
+    assert cluster.links == []
+
+
+class Refusing(TellingManager):
+    """Says that it can wait for a change, and cannot."""
+
+    def await_hello(
+        self, endpoint: Any, conn: Link, previous: Hello, timeout: float | None
+    ) -> Hello:
+        raise ValueError("not supported")
+
+
+class Flickering(TellingManager):
+    """Always tells of a change."""
+
+    def await_hello(
+        self, endpoint: Any, conn: Link, previous: Hello, timeout: float | None
+    ) -> Hello:
+        conn.server.hello["term"] = conn.server.said
+        return conn.server.document(conn)
+
+
+@pytest.mark.parametrize("kind", [Refusing, Flickering])
+def test_a_server_that_is_never_quiet_does_not_keep_us_busy(kind: Any) -> None:
+    """A few checks may follow each other at once, and then there is a rest."""
+    cluster, recorder = Cluster(Server("a", STANDALONE)), EventRecorder()
+    options: Any = {"min_heartbeat_interval": 50.0, "event_listeners": [recorder]}
+    with topology_of(kind(cluster), **options) as topology:
+        server = topology._watcher.books._servers["a"]
+        until(lambda: server.haste == 0 and server.checking is None)
+        left = topology._watcher.core.pause(server, server.ended)
+        assert left == 50.0
+        assert 5 <= len(recorder.of(ServerHeartbeatStartedEvent)) <= 6
+
+
+def test_a_sleeping_monitor_of_a_dropped_topology_closes_its_connection() -> None:
+    """Not only one whose check goes on."""
+    cluster = Cluster(Server("a", STANDALONE))
+    topology = topology_of(ClusterManager(cluster))
+    topology.open()
+    known(topology)
+    assert len(cluster.links) == 1
+    del topology
+    gc.collect()
+    until(lambda: cluster.links == [])
+
+
+def test_a_hello_of_the_pool_counts_as_a_part_of_the_connect() -> None:
+    """It is interrupted with the others, and its connection is closed before its place is free."""
+    cluster = Cluster(Server("a", STANDALONE))
+    with topology_of(ClusterManager(cluster), max_size=1) as topology:
+        known(topology)
+        cluster["a"].hung = True
+
+        def use() -> None:
+            with topology.connection(timeout=5.0):
+                pass
+
+        first = call_soon(use)
+        until(lambda: topology.stats().connecting == 1 and cluster["a"].hellos == 2)
+        (link,) = [each for each in cluster.links if each.number == 2]
+        effects = topology._watcher.core.request("a", False)
+        server = effects[0]
+        topology._watcher.core.lost(server, server.generation, OSError("gone"), None, 0.0)
+        cluster["a"].hung = False
+        topology._watcher.speak()
+        topology._watcher.manager.interrupt("a", link)
+        first.result()
+        assert link.closed
     assert cluster.links == []
