@@ -249,6 +249,15 @@ def test_lost_stays_lost(rig: Rig, server: RedisServer, conn: Any) -> None:
     assert server.connections() == 0
 
 
+def test_unread_replies(rig: Rig, conn: Any) -> None:
+    """The next caller does not get them: the connection is not given back, and the body is told."""
+    end = (HOST, 1)
+    rig.world.call(rig.manager.on_release, end, conn)
+    assert rig.world.call(conn.ask, "SUBSCRIBE", "x", "y", timeout=LIMIT)
+    with pytest.raises(ValueError, match="unread"):
+        rig.world.call(rig.manager.on_release, end, conn)
+
+
 def test_reuse(rig: Rig, conn: Any) -> None:
     """Only after a refusal, and not if a reply was left unread."""
     end = (HOST, 1)

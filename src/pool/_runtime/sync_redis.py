@@ -113,7 +113,17 @@ class Connection(_Connection):
     @property
     def is_settled(self) -> bool:
         """Whether it is connected, and every reply was read."""
-        return bool(self.is_connected) and not self._unread
+        return bool(self.is_connected) and not self.has_unread
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether replies, or parts of some, were not read."""
+        read = self._parser._buffer
+        return bool(self._unread or (read is not None and read.unread_bytes()) or self._is_there())
+
+    def _is_there(self) -> bool:
+        """Whether something has come that nobody has asked for."""
+        return not self.stream.is_alive() and bool(self.stream._buffer)
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, -1 once it is closed."""

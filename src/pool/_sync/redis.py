@@ -213,6 +213,16 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         refused = isinstance(error, (redis.ResponseError, CommandError, UnfitError))
         return refused and conn.is_settled
 
+    def on_release(self, endpoint: tuple[str, int], conn: Connection) -> None:
+        """Keep a connection from the next caller whose replies were not all read: he would get them.
+
+        Raises:
+            ValueError: there are some; the connection is closed.
+        """
+        # One that is lost is none of his who has got what he asked for.
+        if conn.is_connected and conn.has_unread:
+            raise UnfitError(f"a body has left replies of {endpoint!r} unread")
+
     def interrupt(self, endpoint: tuple[str, int], conn: Connection | None) -> None:
         """Break a connection, or every ``create`` in progress at this endpoint."""
         if conn is not None:
