@@ -131,10 +131,15 @@ def tests(session: nox.Session) -> None:
     if missing:
         session.warn(f"not found, and so not tested: Python {', '.join(missing)}")
     install_wheel(session, "test")
-    # Some of the slow ones do not bear that the machine is crowded.
-    every, most = side_by_side(2), [*side_by_side(4), "-m", "not slow", "--schedules", "50"]
-    some = every if session.python == PYTHONS[0] else most
-    session.run("pytest", "-q", *some, *session.posargs)
+    most = [*side_by_side(4), "-m", "not slow"]
+    if session.posargs:
+        session.run("pytest", "-q", *side_by_side(2), *session.posargs)
+    elif session.python == PYTHONS[0]:
+        session.run("pytest", "-q", *most)
+        # Some of these do not bear that the machine is crowded.
+        session.run("pytest", "-q", *side_by_side(2), "-m", "slow")
+    else:
+        session.run("pytest", "-q", *most, "--schedules", "50")
 
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.

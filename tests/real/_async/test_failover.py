@@ -44,10 +44,11 @@ SLACK = 0.7
 
 SERVICES: dict[str, Any] = {"redis": Redis, "undiscovered": UndiscoveredRedis, "postgres": Postgres}
 
-SLOW = pytest.param("postgres", marks=pytest.mark.slow)
+#: A service takes seconds to start, to fail, and to come back.
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["redis", SLOW])
+@pytest.fixture(params=["redis", "postgres"])
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """Give a service of its own to each test: it is not what it was afterwards."""
     kind = SERVICES[request.param]
@@ -59,7 +60,9 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 
 # A service that tells of its members drops a primary that is gone; one that does not asks it again.
-every_service = pytest.mark.parametrize("service", ["redis", "undiscovered", SLOW], indirect=True)
+every_service = pytest.mark.parametrize(
+    "service", ["redis", "undiscovered", "postgres"], indirect=True
+)
 
 
 @asynccontextmanager
