@@ -436,10 +436,11 @@ async def test_one_server_that_takes_long_to_close_does_not_hold_up_another() ->
     manager.dispose = dispose_slowly  # type: ignore[method-assign]
     async with topology_of(manager) as topology:
         await known(topology)
+        used: list[Link] = []
         for selector in (secondary, writable):
             async with topology.connection(selector), topology.connection(selector) as idle:
-                pass
-        slow.append(idle)
+                used.append(idle)
+        slow.append(used[-1])
         with pytest.raises(Broken):
             async with topology.connection(writable):
                 raise Broken

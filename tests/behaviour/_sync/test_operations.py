@@ -437,10 +437,11 @@ def test_one_server_that_takes_long_to_close_does_not_hold_up_another() -> None:
     manager.dispose = dispose_slowly  # type: ignore[method-assign]
     with topology_of(manager) as topology:
         known(topology)
+        used: list[Link] = []
         for selector in (secondary, writable):
             with topology.connection(selector), topology.connection(selector) as idle:
-                pass
-        slow.append(idle)
+                used.append(idle)
+        slow.append(used[-1])
         with pytest.raises(Broken):
             with topology.connection(writable):
                 raise Broken
