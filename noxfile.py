@@ -139,7 +139,8 @@ def tests(session: nox.Session) -> None:
         # Some of these do not bear that the machine is crowded.
         session.run("pytest", "-q", *side_by_side(2), "-m", "slow")
     else:
-        session.run("pytest", "-q", *most, "--schedules", "50")
+        # The pages of the documentation are run on the first one.
+        session.run("pytest", "-q", *most, "--schedules", "50", "--ignore", "tests/test_docs.py")
 
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.

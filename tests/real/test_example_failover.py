@@ -15,6 +15,8 @@ import pytest
 from support.real import HOST, RedisServer, eventually
 from support.replicas import RedisMember
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).resolve().parents[2] / "examples" / "failover.py"
 
 PATIENCE = 20.0

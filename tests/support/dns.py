@@ -5,6 +5,7 @@ Its records and its mode may be changed while it runs; they count from the next 
 
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -14,6 +15,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 from dns.resolver import BaseResolver
+
+#: Seconds after which somebody who asks never will have done.
+PATIENCE = 20.0
 
 Mode = Literal["answer", "nxdomain", "servfail", "silent", "empty"]
 Record = tuple[int, int, int, str]
@@ -60,6 +64,12 @@ class DnsServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Whoever was given no answer in pool.sync asks on in a thread of his: let him come to his end here.
+        self.mode = "answer"
+        deadline = time.monotonic() + PATIENCE
+        while any(thread.name.startswith("look up") for thread in threading.enumerate()):
+            assert time.monotonic() < deadline, "somebody asks for ever"
+            time.sleep(0.005)
         self._closed = True
         # Closing a socket does not wake who waits for it: a datagram does.
         self._socket.sendto(b"", ("127.0.0.1", self.port))

@@ -15,6 +15,9 @@ from support.standby import PostgresPrimary, PostgresStandby
 
 from .psycopg_rig import LIMIT, SLACK, at, make, opened, status
 
+#: A primary and its standby take seconds to start.
+pytestmark = pytest.mark.slow
+
 IDLE = TransactionStatus.IDLE
 
 

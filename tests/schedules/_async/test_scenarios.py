@@ -28,5 +28,5 @@ def test_scenario(scenario: Callable[[Any], Any], explorer: Callable[..., Explor
 def test_tower(scenario: Callable[[Any], Any], explorer: Callable[..., Exploration]) -> None:
     """What is told is one story, what is shown was told, and nothing is left."""
     # These are longer.
-    result = explorer(scenario, preemptions=3, most=1500)
-    assert result.schedules >= 50
+    result = explorer(scenario, preemptions=3, part=4)
+    assert result.schedules >= 12
