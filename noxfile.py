@@ -124,6 +124,10 @@ def side_by_side(count: int) -> list[str]:
     return ["-n", str(count), "--dist", "loadfile"]
 
 
+#: What is not about Python, and so is run on the first one only: pure decisions, tools, pages.
+ONCE = ["tests/core", "tests/tools", "tests/test_docs.py"]
+
+
 @nox.session(python=PYTHONS, requires=["build"])
 def tests(session: nox.Session) -> None:
     """All tests on every Python found; the slow ones, which are not about Python, on the first of them."""
@@ -139,8 +143,8 @@ def tests(session: nox.Session) -> None:
         # Some of these do not bear that the machine is crowded.
         session.run("pytest", "-q", *side_by_side(2), "-m", "slow")
     else:
-        # The pages of the documentation are run on the first one.
-        session.run("pytest", "-q", *most, "--schedules", "50", "--ignore", "tests/test_docs.py")
+        bounds = ["--schedules", "50", *(f"--ignore={path}" for path in ONCE)]
+        session.run("pytest", "-q", *most, *bounds)
 
 
 #: What tells most in little time: neither real servers and programs, nor cancellation at every step.
