@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from pool._core.pulse import Pulse, Watched, averaged, due
+from pool._core.pulse import Pulse, Watched, averaged, due, hurried
 
 PULSE = Pulse(interval=10.0, rest=0.5, timeout=99.0)
 
@@ -85,3 +85,42 @@ def test_a_server_at_first() -> None:
 def test_the_times_of_heartbeats_have_names() -> None:
     """In the order in which a topology gives them."""
     assert tuple(PULSE) == (10.0, 0.5, 99.0, False)
+
+
+#: How long it would wait, whether it is to be tried again; and when it is due if it was hasty too often.
+HASTY = [
+    (0.0, False, 100.5),
+    (0.25, False, 100.5),
+    (0.5, False, 100.5),
+    (0.75, False, 100.75),
+    (10.0, False, 110.0),
+    (10.0, True, 100.5),
+]
+
+
+@pytest.mark.parametrize(("wait", "retry", "when"), HASTY)
+@pytest.mark.parametrize("haste", [0, -1])
+def test_whoever_was_hasty_too_often_rests(
+    wait: float, retry: bool, when: float, haste: int
+) -> None:
+    """Even if the check is to be repeated at once; nobody waits longer than without that."""
+    server = checked(wait, retry=retry)
+    server.haste = haste
+    assert due(server, PULSE, False) == when
+
+
+def test_a_little_haste_is_left() -> None:
+    """The last check that may begin before a rest is over does."""
+    server = checked(0.0)
+    server.haste = 1
+    assert due(server, PULSE, False) == 100.0
+
+
+@pytest.mark.parametrize(("now", "left"), [(100.0, 2), (100.4375, 2), (100.5, 5), (101.0, 5)])
+def test_a_rest_makes_good_for_haste(now: float, left: int) -> None:
+    """Five checks may follow each other without one."""
+    server = checked()
+    assert Watched("b").haste == 5
+    server.haste = 3
+    hurried(server, PULSE, now)
+    assert server.haste == left

@@ -284,3 +284,38 @@ def test_what_is_unknown_has_no_time(how: str) -> None:
     desk.answer("a", "STANDALONE", 112.0, took=3.0)
     desk.told()
     assert desk.core.shown.servers["a"].round_trip_time == 3.0
+
+
+def answered() -> Lookout:
+    """A single server, which is known. All was told."""
+    desk = Lookout("a")
+    desk.answer("a", "STANDALONE", 1.0)
+    desk.told()
+    return desk
+
+
+def test_a_check_that_never_ended_is_ended_by_the_next_one() -> None:
+    """Whoever made it was interrupted: each that began is told to end, once."""
+    desk = answered()
+    server = desk["a"]
+    desk.core.begin_check(server, False, 50.0)
+    assert desk.core.begin_check(server, False, 53.0) == 0.0
+    started, ended, again = [act.values for act in desk.core._outbox]
+    duration, error, *rest = ended
+    assert (started, again, rest, duration) == (("a", False), ("a", False), ["a", False], 3.0)
+    assert isinstance(error, ConnectionAbortedError)
+    assert str(error) == "the check of 'a' was interrupted"
+    assert server.checking == 53.0
+
+
+def test_checks_that_follow_each_other_use_up_their_haste() -> None:
+    """Then there is a rest, whatever happens."""
+    desk = answered()
+    server = desk["a"]
+    server.ended, server.haste = 50.0, 5
+    for left in (4, 3, 2, 1, 0):
+        server.wait = 0.0
+        assert desk.core.begin_check(server, False, 50.0) == 0.0
+        assert server.haste == left
+        server.checking = None
+    assert desk.core.begin_check(server, False, 50.0) == desk.core._pulse.rest

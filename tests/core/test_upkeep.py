@@ -689,3 +689,26 @@ def test_what_was_lost_while_it_is_told_is_left_to_him_who_tells() -> None:
     assert list(desk.core._lost) == [one]
     one.telling = False
     assert desk.core.reclaim(2.0).lost == [one]
+
+
+def test_what_was_given_back_after_all_is_not_taken() -> None:
+    """Its owner was finalized, and ended the lease then; whoever comes after it in the list is."""
+    desk = make()
+    first, second = desk.lease("a", 0.0), desk.lease("a", 0.0)
+    one, other = entry_of(first), entry_of(second)
+    for entry in (one, other):
+        desk.core._lose(entry)
+    desk.discard(first, 1.0)
+    desk.closing.clear()
+    assert desk.core.reclaim(2.0).lost == [other]
+
+
+def test_what_was_lost_is_not_used_again() -> None:
+    """Nobody would see it lost another time; a reason that it has already stays."""
+    desk = make()
+    first, second = desk.lease("a", 0.0), desk.lease("a", 0.0)
+    one, other = entry_of(first), entry_of(second)
+    other.doomed = STALE
+    for entry in (one, other):
+        desk.core._lose(entry)
+    assert (one.doomed, other.doomed) == (ERROR, STALE)
