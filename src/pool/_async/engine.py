@@ -12,6 +12,7 @@ from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
 from pool._async.orphans import Finder, lost_text, warn_of
 from pool._core.pool import PoolCore
 from pool._core.records import NOTHING, Effects, Entry
+from pool._core.states import CONNECTING
 from pool._core.upkeep import disown
 from pool._later import logger
 from pool._runtime import fork
@@ -277,12 +278,14 @@ class Engine(Generic[EndpointT, ConnectionT]):
         connecting = []
         for entry in entries:
             connection = entry.connection
+            limit = entry.limit if entry.state is CONNECTING else None
+            if limit is not None:
+                # Also of one that says hello, whatever the manager can break.
+                limit.break_off()
             if connection is not NOTHING:
                 self._break(entry.home.endpoint, connection)
-            elif entry.limit is not None:
-                entry.limit.break_off()
-                if entry.home not in connecting:
-                    connecting.append(entry.home)
+            elif limit is not None and entry.home not in connecting:
+                connecting.append(entry.home)
         for home in connecting:
             self._break(home.endpoint, None)
 
