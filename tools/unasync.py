@@ -72,6 +72,7 @@ PLAN = Plan(
         "aio_dns": "sync_dns",
         "aio_net": "sync_net",
         "aio_redis": "sync_redis",
+        "aio_shared": "sync_shared",
         "aio_topology": "sync_topology",
         "asyncresolver": "resolver",
         "aio_psycopg": "sync_psycopg",

@@ -20,7 +20,7 @@ from pool.errors import (
     PoolTimeoutError,
     ServerSelectionTimeoutError,
 )
-from pool.options import PoolOptions
+from pool.options import MultiplexedOptions, PoolOptions
 from pool.stats import PoolStats
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ __all__ = [
     "CommandError",
     "Hello",
     "LeaseReleasedError",
+    "MultiplexedOptions",
     "PoolClearedError",
     "PoolClosedError",
     "PoolError",

@@ -6,6 +6,7 @@ names the option, the value and the bound.
 
 from enum import Enum
 from sys import float_info
+from types import UnionType
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from pool._record import record, values
@@ -13,7 +14,14 @@ from pool._record import record, values
 # What a float can hold: any larger number of seconds is infinite, or a slip.
 _LONGEST = float_info.max
 
-__all__ = ["UNSET", "PoolOptions", "PoolOptionsDict", "Unset"]
+__all__ = [
+    "UNSET",
+    "MultiplexedOptions",
+    "MultiplexedOptionsDict",
+    "PoolOptions",
+    "PoolOptionsDict",
+    "Unset",
+]
 
 
 class Unset(Enum):
@@ -139,6 +147,92 @@ class PoolOptions:
         return {name: value for name, value in values(self).items() if value != _DEFAULTS[name]}
 
 
+class MultiplexedOptionsDict(TypedDict, total=False):
+    """The further keyword options of a ``MultiplexedPool``, for type checkers."""
+
+    max_connecting: int
+    max_waiting: int | None
+    acquire_timeout: float | None
+    connect_timeout: float | None
+    dispose_timeout: float | None
+    idle_timeout: float | None
+    max_lifetime: float | None
+    max_uses: int | None
+    check_after_idle: float | None
+    health_check_interval: float | None
+    reuse: Literal["lifo", "fifo"]
+    leak_threshold: float | None
+    background_collector: bool
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class MultiplexedOptions:
+    """The options of a ``MultiplexedPool``. Times are seconds.
+
+    What is not named here means the same as in ``PoolOptions``. A connection is idle while nobody uses it,
+    and used once for each caller.
+
+    Parameters:
+        size: how many connections there may be: in use, idle, connecting, closing and broken all count. At
+            least 1 when the pool is made.
+        max_pending: how many callers may use one connection at once. ``None`` = any number.
+        idle_timeout: idle time after which a connection is retired. ``None`` = never.
+        max_lifetime: age at which a connection is retired, shortened by up to 10 % at random; nobody new gets
+            it, and it is closed when its last caller has left. ``None`` = never.
+        max_uses: callers that a connection serves before it is retired, in the same way.
+        reuse: which of equally loaded connections goes first: ``"lifo"`` the one used last, ``"fifo"`` the
+            one that was not used longest.
+
+    Raises:
+        ValueError: for a value out of bounds.
+        TypeError: for a value of the wrong type; a bool is not a number.
+    """
+
+    size: int = 1
+    max_pending: int | None = None
+    max_connecting: int = 2
+    max_waiting: int | None = None
+    acquire_timeout: float | None = 30.0
+    connect_timeout: float | None = 10.0
+    dispose_timeout: float | None = 5.0
+    idle_timeout: float | None = None
+    max_lifetime: float | None = 3600.0
+    max_uses: int | None = None
+    check_after_idle: float | None = 1.0
+    health_check_interval: float | None = None
+    reuse: Literal["lifo", "fifo"] = "lifo"
+    leak_threshold: float | None = None
+    background_collector: bool = True
+
+    def __post_init__(self) -> None:
+        _count("size", self.size, least=0, optional=False)
+        _count("max_pending", self.max_pending, least=1, optional=True)
+        self.of_pool()
+
+    def of_pool(self) -> PoolOptions:
+        """Return them as those of a pool with one endpoint."""
+        rest = values(self)
+        size = rest.pop("size")
+        del rest["max_pending"]
+        return PoolOptions(max_size=max(size, 1), total_max_size=None, **rest)
+
+    def changed(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, by name, and the size."""
+        default = values(MultiplexedOptions())
+        given = values(self).items()
+        return {name: value for name, value in given if name == "size" or value != default[name]}
+
+
+def make_multiplexed_options(size: int, options: dict[str, Any]) -> MultiplexedOptions:
+    """Return the options a user gave as keywords, or tell him which ones there are."""
+    _count("size", size, least=1, optional=False)
+    known = values(MultiplexedOptions())
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}: a multiplexed pool has {', '.join(known)}")
+    return MultiplexedOptions(size=size, **options)
+
+
 def make_options(options: dict[str, Any]) -> PoolOptions:
     """Return the options a user gave as keywords, or tell him which ones there are."""
     for name in options:
@@ -152,12 +246,28 @@ def replaced(options: PoolOptions, **changes: Unpack[PoolOptionsDict]) -> PoolOp
     return PoolOptions(**{**values(options), **changes})
 
 
+def resized(options: MultiplexedOptions, size: int) -> MultiplexedOptions:
+    """Return options with another size."""
+    return MultiplexedOptions(**{**values(options), "size": size})
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise unless ``value`` is a whole number and at least 1."""
+    _count(name, value, least=1, optional=False)
+
+
 def check_endpoint(endpoint: object) -> None:
     """Raise ``TypeError`` unless an endpoint can be a key."""
     try:
         hash(endpoint)
     except TypeError as error:
         raise TypeError(f"endpoint must be hashable, not {endpoint!r}: {error}") from None
+
+
+def check_instance(name: str, value: object, kind: type | UnionType, expected: str) -> None:
+    """Raise ``TypeError`` unless a value is of a kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {expected}, not {value!r}")
 
 
 def check_seconds(name: str, value: object, *, zero: bool = True) -> None:

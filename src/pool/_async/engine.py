@@ -6,7 +6,7 @@ Leases hold the engine and not the pool, so that a pool can be dropped while lea
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from pool._async.manager import ConnectionManager, ConnectionT, EndpointT
 from pool._async.orphans import Finder, lost_text, warn_of
@@ -53,6 +53,19 @@ _NOWHERE = object()
 #: What the worker does: it gets the engine and by how many seconds it is late.
 Keep = Callable[["Engine[Any, Any]", float], Pending[float | None]]
 
+#: Makes a core of what every core is made of.
+Books = Callable[[PoolOptions, float, Callable[[], Waiter], Callable[[], float], Finder], PoolCore]
+
+#: Guards the state of a core.
+Fence = Callable[[Any], Core]
+
+
+class Changed(Protocol):
+    """Options that know which of them differ from their defaults."""
+
+    def changed(self) -> dict[str, Any]: ...
+
+
 #: What a topology has its pool do with a new connection: it gets the endpoint, it, and the seconds left.
 Greet = Callable[[Any, Any, float | None], Pending[tuple[int | None, Any]]]
 
@@ -65,10 +78,14 @@ class Engine(Generic[EndpointT, ConnectionT]):
         options: validated.
         publish: how to publish an event, ``None`` if nobody listens.
         keep: what the worker does, as ``Worker`` says.
+        books: makes the core.
+        fence: guards it.
     """
 
     __slots__ = (
         "__weakref__",
+        "_fence",
+        "_make_books",
         "books",
         "can_reuse",
         "check",
@@ -83,6 +100,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         "place",
         "publish",
         "service_id",
+        "shown",
         "strangers",
         "way_in",
         "way_out",
@@ -96,6 +114,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         options: PoolOptions,
         publish: Publish | None,
         keep: "Keep",
+        books: "Books" = PoolCore,
+        fence: "Fence" = guard,
     ) -> None:
         self.manager = manager
         self.options = options
@@ -103,6 +123,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.keep = keep
         self.greet: Greet | None = None
         """Asks the server of a new connection what it calls it, and which service it is."""
+        self.shown: Changed = options
+        """The options as the user knows them."""
         self.strangers = True
         """Whether an endpoint becomes known by its first use."""
         # A hook that was not overridden costs nothing: it is not there.
@@ -112,6 +134,8 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.on_dead = _overridden(manager, "on_connection_dead")
         self.can_reuse = _overridden(manager, "can_reuse")
         self.service_id = _overridden(manager, "service_id")
+        self._make_books = books
+        self._fence = fence
         self._open_books()
         self.place: object = _NOWHERE
         self.who: Callable[[], object] = _nobody
@@ -124,8 +148,9 @@ class Engine(Generic[EndpointT, ConnectionT]):
             # There is nothing to check with.
             options = replaced(options, health_check_interval=None)
         self.worker = Worker(self, self.keep)
-        self.books = PoolCore(options, self._vet_after(), Waiter, lots(), Finder(self.worker))
-        self.core = guard(self.books)
+        finder = Finder(self.worker)
+        self.books = self._make_books(options, self._vet_after(), Waiter, lots(), finder)
+        self.core = self._fence(self.books)
         quiet = self.publish is None and self.on_release is None
         self.way_out: Core | None = self.core if quiet else None
         """The core, where a lease may end without telling anybody."""

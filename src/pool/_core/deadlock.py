@@ -23,13 +23,15 @@ class Knot(NamedTuple):
     """Whether it is the pool's room that they lack, not the endpoint's."""
     room: int = 0
     """The room in the whole pool that is needed on top of more at the endpoint, 0 if there is enough."""
+    limit: str = "max_size"
+    """What could be raised at the endpoint."""
 
     def needed(self) -> int:
         """Return the size with which one of them could go on."""
         return self.callers * self.held + 1
 
     def __str__(self) -> str:
-        options = f"{'total_max_size' if self.everywhere else 'max_size'} >= {self.needed()}"
+        options = f"{'total_max_size' if self.everywhere else self.limit} >= {self.needed()}"
         if self.room:
             options += f" and total_max_size >= {self.room}"
         wanted = self.held + 1
@@ -74,20 +76,21 @@ def find_knot(
         holders[home] = Counter()
         for known in home.entries.values():
             entry = known()
-            # As a rule the first one ends the search: its holder is at work.
-            if entry is None or entry.state is not IN_USE:
+            if entry is None:
                 return None
-            places = waiting.get(entry.owner)
-            if not places:
-                return None
-            holders[home][entry.owner] += 1
-            for place in places:
-                if place not in asked:
-                    asked.add(place)
-                    nearest = blockers(place)
-                    if not nearest:
-                        return None
-                    todo.append(iter(nearest))
+            for lease in entry.leases():
+                # As a rule the first one ends the search: its holder is at work.
+                places = waiting.get(lease.owner)
+                if lease.state is not IN_USE or not places:
+                    return None
+                holders[home][lease.owner] += 1
+                for place in places:
+                    if place not in asked:
+                        asked.add(place)
+                        nearest = blockers(place)
+                        if not nearest:
+                            return None
+                        todo.append(iter(nearest))
     counts: Counter[Any] = Counter()
     for home in homes:
         counts += holders[home]

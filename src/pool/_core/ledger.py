@@ -186,7 +186,7 @@ class Ledger(Budget):
 
     def _want(self, home: Home, effects: Effects) -> None:
         """See to it that the home is filled, as soon as it may be."""
-        if not ((self._min_size or home.owed) and (self._background or home.warmers)):
+        if not (self._keeps(home) and (self._background or home.warmers)):
             return
         if self._may_fill(home):
             if self._background:
@@ -213,6 +213,10 @@ class Ledger(Budget):
             and len(home.entries) < self._max_size
             and (anyway or (self._size < self._total and not self._demand))
         )
+
+    def _keeps(self, home: Home) -> bool:
+        """Whether there are connections that the home might have to be filled with."""
+        return bool(self._min_size or home.owed)
 
     def _lacks(self, home: Home) -> bool:
         return len(home.entries) - home.closing < self._min_size

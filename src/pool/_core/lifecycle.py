@@ -55,7 +55,7 @@ class Lifecycle(Service):
             return False
         home = self._homes.get(endpoint)
         if home is None:
-            home = self._homes[endpoint] = Home(endpoint, self._lose)
+            home = self._homes[endpoint] = self._found(endpoint)
             self._measure(home, Effects())
         elif home.state is READY or home.state is PAUSED:
             home.added = home.added or keep
@@ -221,6 +221,10 @@ class Lifecycle(Service):
         return effects
 
     # -- inside a transaction -----------------------------------------------------------------------
+
+    def _found(self, endpoint: Any) -> Home:
+        """Make an endpoint's part of the pool."""
+        return Home(endpoint, self._lose)
 
     def _open(self, home: Home) -> None:
         if home.state is OPENING:

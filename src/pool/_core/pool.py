@@ -27,7 +27,7 @@ from pool._core.upkeep import Upkeep
 from pool.errors import LeaseReleasedError
 from pool.stats import PoolStats
 
-__all__ = ["PoolCore"]
+__all__ = ["PoolCore", "entry_of"]
 
 
 class PoolCore(Upkeep):
@@ -95,7 +95,7 @@ class PoolCore(Upkeep):
     def opened(self, claim: Claim, service: Any, now: float, patient: bool) -> Effects:
         """``create`` has succeeded: free the permit, and ask again if a clear overtook it."""
         effects = Effects()
-        entry = _entry_of(claim)
+        entry = entry_of(claim)
         home = entry.home
         entry.uses += 1
         self._arrive(entry, service, now, effects)
@@ -107,7 +107,7 @@ class PoolCore(Upkeep):
 
     def confirm(self, claim: Claim, now: float, patient: bool) -> Effects | None:
         """The connection was vetted: lease it, or ask again if a clear overtook it."""
-        entry = _entry_of(claim)
+        entry = entry_of(claim)
         if not entry.doomed:
             entry.state = IN_USE
             entry.since = now
@@ -121,7 +121,7 @@ class PoolCore(Upkeep):
     def dead(self, claim: Claim, now: float, patient: bool) -> Effects:
         """The connection failed its check: close it and ask again."""
         effects = Effects()
-        entry = _entry_of(claim)
+        entry = entry_of(claim)
         entry.home.errors += 1
         self._take_away(claim, entry, effects)
         self._ask_again(entry, claim, now, patient, effects)
@@ -130,7 +130,7 @@ class PoolCore(Upkeep):
     def retreat(self, claim: Claim, now: float, patient: bool) -> Effects:
         """A clear overtook the connect before it was opened: give the permit up and ask again."""
         effects = Effects()
-        entry = _entry_of(claim)
+        entry = entry_of(claim)
         home = entry.home
         if entry.begun:
             self._take_away(claim, entry, effects)
@@ -158,6 +158,14 @@ class PoolCore(Upkeep):
             self._last_error = (home.endpoint, error, now)
             self._pause(home, now)
         return home.failures
+
+    def instead(self, claim: Claim, now: float, patient: bool) -> Effects | None:
+        """``create`` has failed: ask for another connection, if there are any that would do.
+
+        Returns:
+            What must be done; ``None`` if the error is to reach the caller.
+        """
+        return None
 
     def abandon(self, claim: Claim, now: float, timed_out: bool = False) -> Effects:
         """The caller gives up, wherever he is: whatever the claim holds goes to the next or is closed."""
@@ -294,7 +302,7 @@ class PoolCore(Upkeep):
         return result._replace(crowd=crowd(self._homes.values(), self._total, now))
 
 
-def _entry_of(claim: Claim) -> Entry:
+def entry_of(claim: Claim) -> Entry:
     entry = claim.entry
     assert entry is not None, "bug: the claim holds nothing"
     if entry.state is FORKED:

@@ -8,13 +8,13 @@ An ``Entry`` lives from the permit to connect until its connection is closed, an
 giving his entry back, a lease that was garbage-collected for one, the entry's finalizer tells the core.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from math import inf
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from weakref import ref
 
-from pool._core.states import CONNECTING, OWED
+from pool._core.states import CHECKING, CONNECTING, IN_USE, OWED, VETTING
 
 if TYPE_CHECKING:
     from pool._core.home import Home
@@ -176,6 +176,26 @@ class Entry:
     def ref(self) -> "ref[Entry]":
         """A weak reference: the same one to all who ask."""
         return ref(self)
+
+    def leases(self) -> "Sequence[Entry]":
+        """What somebody may hold of it: itself, or its shares."""
+        return (self,)
+
+    def tally(self) -> tuple[int, int]:
+        """Return how often it was leased, and how many of these leases last."""
+        # A connection that is vetted was counted as used already, but is not leased yet.
+        return self.uses - (self.state is VETTING), int(self.state is IN_USE)
+
+    def held_since(self) -> float:
+        """When its present holder got it."""
+        # These two keep the time of their last use in ``since``.
+        if self.state is VETTING:
+            return self.lent
+        return self.checked if self.state is CHECKING else self.since
+
+    def is_doubtful(self, now: float, after: float) -> bool:
+        """Whether whoever has been given it must check it (``after``: so many seconds of idleness)."""
+        return self.suspect or not after or now - self.since > after
 
     def __del__(self) -> None:
         if self.state in OWED:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pool._core.deadlock import Knot
 from pool._core.home import Home, Totals
-from pool._core.states import CHECKING, CLOSING, CONNECTING, HELD, IDLE, IN_USE, VETTING
+from pool._core.states import CLOSING, CONNECTING, HELD, IDLE
 from pool.stats import PoolStats
 
 __all__ = [
@@ -81,11 +81,11 @@ def count(homes: Iterable[Home], past: Totals) -> PoolStats:
         waiting += len(home.queue)
         for entry in home.every():
             state = entry.state
-            # A connection that is vetted was counted as used already, but is not leased yet.
-            totals.acquired += entry.uses - (state is VETTING)
+            acquired, lasting = entry.tally()
+            totals.acquired += acquired
+            leased += lasting
             idle += state is IDLE
             held += state in HELD
-            leased += state is IN_USE
             connecting += state is CONNECTING
             closing += state is CLOSING
     return PoolStats(
@@ -139,11 +139,10 @@ def _people(home: Home, now: float) -> list[Person]:
     """Who holds the connections of an endpoint, the longest first."""
     people = []
     for entry in home.every():
-        if entry.state in HELD or entry.state is CONNECTING:
-            # These two keep the time of their last use in ``since``.
-            since = {VETTING: entry.lent, CHECKING: entry.checked}.get(entry.state, entry.since)
-            who = (entry.owner, entry.code, entry.instruction)
-            people.append(Person(entry.id, entry.state, now - since, *who))
+        for lease in entry.leases():
+            if lease.state in HELD or lease.state is CONNECTING:
+                who = (lease.owner, lease.code, lease.instruction)
+                people.append(Person(lease.id, lease.state, now - lease.held_since(), *who))
     people.sort(key=lambda person: -person.seconds)
     return people
 

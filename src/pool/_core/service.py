@@ -98,10 +98,14 @@ class Service(Ledger):
         home.last_id += 1
         home.connecting += 1
         self._size += 1
-        entry = Entry(home, home.last_id, now)
+        entry = self._record(home, now)
         home.entries[entry.id] = entry.ref
         self._assign(entry, claim)
         self._measure(home, effects)
+
+    def _record(self, home: Home, now: float) -> Entry:
+        """Make the record of a connection to be."""
+        return Entry(home, home.last_id, now)
 
     def _lend(self, entry: Entry, claim: Claim, now: float) -> None:
         entry.state = VETTING

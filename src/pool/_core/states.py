@@ -5,6 +5,7 @@ States of an entry, and who owns it there::
     CONNECTING  a claim     it may call create; ends in opened() or in abandon()
     VETTING     a claim     open, but to be checked or prepared first; ends in confirm(), dead(), abandon()
     IN_USE      a claim     leased; ends in check_in() or end()
+    SHARED      the core    of a connection that many use at once: has shares, which are in use
     RELEASING   a releaser  the lease has ended, hooks may run; ends in put() or doom()
     IDLE        the core    waits for the next claim
     CHECKING    the upkeep  being checked in the background; ends in checked()
@@ -33,6 +34,7 @@ __all__ = [
     "READY",
     "RELEASING",
     "REMOVED",
+    "SHARED",
     "TIMEOUT",
     "UNKNOWN",
     "VETTING",
@@ -43,6 +45,7 @@ __all__ = [
 CONNECTING: Final = "connecting"
 VETTING: Final = "vetting"
 IN_USE: Final = "in use"
+SHARED: Final = "shared"
 RELEASING: Final = "releasing"
 IDLE: Final = "idle"
 CHECKING: Final = "checking"
@@ -51,10 +54,10 @@ GONE: Final = "gone"
 FORKED: Final = "forked"  # belongs to the process from which this one was forked
 
 #: The states in which somebody works with the connection.
-HELD: Final = frozenset({VETTING, IN_USE, RELEASING, CHECKING})
+HELD: Final = frozenset({VETTING, IN_USE, SHARED, RELEASING, CHECKING})
 
 #: The states in which somebody owes it to the pool.
-OWED: Final = HELD | {CONNECTING, CLOSING}
+OWED: Final = HELD - {SHARED} | {CONNECTING, CLOSING}
 
 # States of an endpoint.
 OPENING: Final = "opening"  # known, but its creation is not published yet: callers queue meanwhile

@@ -99,8 +99,9 @@ class Upkeep(Lifecycle):
             return chores
         for home in list(self._homes.values()) if everywhere else ():
             for entry in home.every():
-                if chores.jobs() < hands and entry.state in (IDLE, IN_USE):
-                    self._visit(entry, now, chores)
+                for lease in entry.leases():
+                    if chores.jobs() < hands and lease.state in (IDLE, IN_USE):
+                        self._visit(lease, now, chores)
             self._fill(home, now, hands, chores)
         while chores.jobs() < hands:
             # One home at a time is given what room is left; the one before may need it no more.
@@ -382,5 +383,7 @@ def disown(core: Upkeep) -> list[tuple[Any, Any]]:
         for entry in home.every():
             if entry.connection is not NOTHING:
                 inherited.append((home.endpoint, entry.connection))
+            for lease in entry.leases():
+                lease.state = FORKED
             entry.state = FORKED
     return inherited

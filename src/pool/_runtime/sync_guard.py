@@ -80,6 +80,10 @@ class Guard:
         with self._lock:
             return self.core.failed(claim, error, now)
 
+    def instead(self, claim: Claim, now: float, patient: bool) -> Effects | None:
+        with self._lock:
+            return self.core.instead(claim, now, patient)
+
     def retreat(self, claim: Claim, now: float, patient: bool) -> Effects:
         with self._lock:
             return self.core.retreat(claim, now, patient)

@@ -15,7 +15,7 @@ One path gives back: ``Attempt.run`` catches whatever ends the attempt, a cancel
 from math import inf
 from typing import Generic, TypeVar
 
-from pool._sync.connect import Overtaken, connect
+from pool._sync.connect import Overtaken, connect, tell_of_failure
 from pool._sync.engine import Engine, log
 from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.turns import introduce
@@ -156,14 +156,20 @@ class Attempt(Generic[EndpointT, ConnectionT]):
             self._proceed(engine.core.retreat(self.claim, clock(), self._patient()))
             return
         except Exception as error:
-            engine.core.failed(self.claim, error, clock())
+            failures = engine.core.failed(self.claim, error, clock())
             if entry.doomed == ConnectionClosedReason.POOL_CLOSED:
                 raise self._refusal(CLOSED) from error
+            effects = engine.core.instead(self.claim, clock(), self._patient())
+            if effects is not None:
+                tell_of_failure(failures, self.endpoint, error)
+                self._proceed(effects)
+                return
             if self._late(_EARLY):
                 raise self._timed_out("connect") from error
             raise
         self._proceed(engine.core.opened(self.claim, service, clock(), self._patient()))
-        if self.claim.entry is entry and self._late():
+        got = self.claim.entry
+        if got is not None and got.id == entry.id and self._late():
             raise self._timed_out("connect")
 
     def _check(self, entry: Entry) -> None:
@@ -172,7 +178,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
         after = engine.options.check_after_idle
         if engine.check is None or after is None:
             return
-        if not entry.suspect and after and clock() - entry.since <= after:
+        if not entry.is_doubtful(clock(), after):
             return
         entry.begun = True
         alive = False

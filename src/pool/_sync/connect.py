@@ -6,13 +6,13 @@ The permit to connect belongs to a claim all the while; whoever has the claim gi
 
 from collections.abc import Hashable
 
-from pool._sync.engine import Engine
+from pool._sync.engine import Engine, log
 from pool._sync.manager import ConnectionT, EndpointT
-from pool._core.records import Entry
-from pool._runtime.sync import Limit, clock
+from pool._core.records import Claim, Entry
+from pool._runtime.sync import Limit, asked, clock, stray
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
 
-__all__ = ["Overtaken", "connect"]
+__all__ = ["Overtaken", "connect", "stock", "tell_of_failure"]
 
 
 class Overtaken(Exception):
@@ -72,3 +72,43 @@ def connect(
     if publish is not None:
         publish(ConnectionReadyEvent, endpoint, entry.id, clock() - started)
     return service
+
+
+def stock(engine: Engine[EndpointT, ConnectionT], claim: Claim) -> BaseException | None:
+    """Open a connection that nobody asked for yet.
+
+    Parameters:
+        engine: the pool's.
+        claim: has the permit; it holds nothing afterwards.
+
+    Returns:
+        Why that failed, ``None`` if it did not, or if a clear overtook it.
+    """
+    entry = claim.entry
+    assert entry is not None, "bug: the claim holds nothing"
+    failure: BaseException | None = None
+    try:
+        service = connect(engine, entry, engine.options.connect_timeout)
+        effects = engine.core.filled(claim, service, clock())
+    except Overtaken:
+        effects = engine.core.abandon(claim, clock())
+    except BaseException as error:
+        if asked(error):
+            engine.dismiss(engine.core.abandon(claim, clock()))
+            raise
+        failures = engine.core.failed(claim, error, clock())
+        if not isinstance(error, Exception) and not stray(error):
+            engine.dismiss(engine.core.abandon(claim, clock()))
+            raise
+        tell_of_failure(failures, entry.home.endpoint, error)
+        failure = error
+        effects = engine.core.abandon(claim, clock())
+    engine.perform(effects)
+    return failure
+
+
+def tell_of_failure(failures: int, endpoint: object, error: BaseException) -> None:
+    """Log a failed connect that reaches no caller (``failures``: which one in a row)."""
+    # An outage is news once.
+    tell = log.warning if failures == 1 else log.debug
+    tell("cannot open a connection to %r for stock: %r", endpoint, error)

@@ -9,11 +9,11 @@ from pool._sync.manager import ConnectionT, EndpointT
 from pool._sync.release import release
 from pool._core.stack import calls
 from pool._core.states import FORKED, IN_USE
-from pool._runtime.sync import Checkout
+from pool._runtime.sync import Checkout, clock
 from pool.errors import LeaseReleasedError
 from pool.options import UNSET, Unset, check_endpoint
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "SharedLease"]
 
 
 # In place of a connection's id, while a lease is being acquired the long way.
@@ -124,3 +124,20 @@ class Lease(Checkout[ConnectionT], Generic[EndpointT, ConnectionT]):
                 f"the lease of connection #{self.ended} to {self.endpoint!r} has ended"
             )
         return LeaseReleasedError(f"the lease of a connection to {self.endpoint!r} is not acquired")
+
+
+class SharedLease(Lease[EndpointT, ConnectionT]):
+    """One caller's share of a connection."""
+
+    __slots__ = ()
+
+    def _enter(self) -> ConnectionT:
+        engine = self._engine
+        if self.entry is None and not self.ended:
+            engine.settle()
+            if engine.way_in is not None:
+                share = engine.core.take(self, clock(), engine.who())
+                if share is not None:
+                    connection: ConnectionT = share.connection
+                    return connection
+        return super()._enter()

@@ -3,10 +3,11 @@
 
 from collections.abc import Sequence
 from sys import _getframe
-from types import TracebackType, UnionType
+from types import TracebackType
 from typing import Generic, Unpack
 
-from pool._sync.engine import Engine, log
+from pool._sync.closing import close
+from pool._sync.engine import Engine
 from pool._sync.lease import Lease
 from pool._sync.manager import ConnectionManager, ConnectionT, EndpointT
 from pool._sync.turns import begin, introduce, make_ready, make_stale
@@ -25,6 +26,7 @@ from pool.options import (
     PoolOptionsDict,
     Unset,
     check_endpoint,
+    check_instance,
     check_seconds,
     make_options,
     replaced,
@@ -64,10 +66,10 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
         name: str | None = None,
         **options: Unpack[PoolOptionsDict],
     ) -> None:
-        _instance(
+        check_instance(
             "manager", manager, ConnectionManager, "an instance of pool.sync.ConnectionManager"
         )
-        _instance("name", name, str | None, "a str or None")
+        check_instance("name", name, str | None, "a str or None")
         publisher = publisher_for(event_listeners, ConnectionPoolListener)
         publish = None if publisher is None else publisher.publish
         self._engine = Engine(manager, make_options({**options}), publish, keep)
@@ -228,7 +230,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
             service_id: only the connections that reached this service; then nothing pauses.
             interrupt_connections: break off what is in use or connecting now.
         """
-        _instance("interrupt_connections", interrupt_connections, bool, "True or False")
+        check_instance("interrupt_connections", interrupt_connections, bool, "True or False")
         self._enter(endpoint)
         engine = self._engine
         effects = Effects()
@@ -279,7 +281,7 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
             return
         if not engine.unsettled():
             engine.settle()
-        engine.options = options
+        engine.options = engine.shown = options
         engine.dismiss(engine.core.resize(options, clock()))
 
     def close(
@@ -295,26 +297,8 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
             interrupt_connections: break off what is left then.
         """
         check_seconds("timeout", timeout)
-        _instance("interrupt_connections", interrupt_connections, bool, "True or False")
-        engine = self._engine
-        engine.settle()
-        started = clock()
-        engine.perform(engine.core.shut(None, True))
-        # There may be no worker that does it.
-        engine.perform(engine.core.reclaim(clock()))
-        waiter = Waiter()
-        drained = engine.core.drained(waiter)
-        if not drained and timeout != 0:
-            left = None if timeout is None else max(timeout - (clock() - started), 0.0)
-            drained = waiter.wait(left)
-        if drained:
-            return
-        survey = engine.core.survey(None, True, clock())
-        # What the pool itself works on has no code that asked for it.
-        if any(person.code for home in survey.homes for person in home.holders):
-            log.warning("%r closed while connections are held:\n%s", self, explain(survey, name))
-        if interrupt_connections:
-            engine.dismiss(engine.core.break_all())
+        check_instance("interrupt_connections", interrupt_connections, bool, "True or False")
+        close(self._engine, self, timeout, interrupt_connections)
 
     def __enter__(self) -> "ConnectionPool[EndpointT, ConnectionT]":
         return self
@@ -367,8 +351,3 @@ class ConnectionPool(Generic[EndpointT, ConnectionT]):
     def _enter(self, endpoint: EndpointT | None) -> None:
         check_endpoint(endpoint)
         self._engine.settle()
-
-
-def _instance(name: str, value: object, kind: type | UnionType, expected: str) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be {expected}, not {value!r}")

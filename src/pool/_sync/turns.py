@@ -49,7 +49,7 @@ def announce(engine: Engine[EndpointT, Any], endpoint: EndpointT) -> None:
     """Say that an endpoint is known now, having the turn."""
     try:
         if engine.publish is not None:
-            engine.publish(PoolCreatedEvent, endpoint, engine.options.changed())
+            engine.publish(PoolCreatedEvent, endpoint, engine.shown.changed())
             if not (engine.options.paused or engine.core.is_shut(endpoint)):
                 engine.publish(PoolReadyEvent, endpoint)
     finally:

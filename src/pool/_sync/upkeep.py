@@ -12,13 +12,13 @@ The worker calls ``keep`` whenever something may be due. ``maintain`` is one rou
 from functools import partial
 from typing import Any
 
-from pool._sync.connect import Overtaken, connect
+from pool._sync.connect import stock
 from pool._sync.engine import Engine, log
 from pool._sync.release import give_back
 from pool._core.records import Claim, Entry
 from pool._core.report import place_of, stack_text
 from pool._core.upkeep import Chores
-from pool._runtime.sync import HANDS, Limit, asked, clock, each, spawn, stray
+from pool._runtime.sync import HANDS, Limit, clock, each, spawn, stray
 from pool.monitoring import ConnectionLeakedEvent
 
 __all__ = ["keep", "maintain"]
@@ -95,32 +95,7 @@ def _work(engine: Engine[Any, Any], job: Entry | Claim) -> None:
     if isinstance(job, Entry):
         _check(engine, job)
     else:
-        _fill(engine, job)
-
-
-def _fill(engine: Engine[Any, Any], claim: Claim) -> None:
-    """Open a connection that nobody asked for yet."""
-    entry = claim.entry
-    assert entry is not None, "bug: the claim holds nothing"
-    endpoint = entry.home.endpoint
-    try:
-        service = connect(engine, entry, engine.options.connect_timeout)
-        effects = engine.core.filled(claim, service, clock())
-    except Overtaken:
-        effects = engine.core.abandon(claim, clock())
-    except BaseException as error:
-        if asked(error):
-            engine.dismiss(engine.core.abandon(claim, clock()))
-            raise
-        failures = engine.core.failed(claim, error, clock())
-        if not isinstance(error, Exception) and not stray(error):
-            engine.dismiss(engine.core.abandon(claim, clock()))
-            raise
-        # An outage is news once.
-        tell = log.warning if failures == 1 else log.debug
-        tell("cannot open a connection to %r for stock: %r", endpoint, error)
-        effects = engine.core.abandon(claim, clock())
-    engine.perform(effects)
+        stock(engine, job)
 
 
 def _check(engine: Engine[Any, Any], entry: Entry) -> None:

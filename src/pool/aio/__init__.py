@@ -10,6 +10,7 @@ from pool._later import lazy
 if TYPE_CHECKING:
     from pool._async.client import Client
     from pool._async.driver import CommandManager, ServerManager
+    from pool._async.multiplexed import MultiplexedPool
     from pool._async.streams import Stream
     from pool._async.tcp import TcpConnectionManager, UnixConnectionManager
     from pool._async.topology import Topology
@@ -36,6 +37,7 @@ else:
         Client="pool._async.client",
         CommandManager="pool._async.driver",
         Hello="pool.descriptions",
+        MultiplexedPool="pool._async.multiplexed",
         ServerDescription="pool.descriptions",
         ServerManager="pool._async.driver",
         ServerType="pool.descriptions",
@@ -61,6 +63,7 @@ __all__ = [
     "ConnectionPool",
     "Hello",
     "Lease",
+    "MultiplexedPool",
     "ServerDescription",
     "ServerManager",
     "ServerType",

@@ -11,6 +11,7 @@ from pool._later import lazy
 if TYPE_CHECKING:
     from pool._sync.client import Client
     from pool._sync.driver import CommandManager, ServerManager
+    from pool._sync.multiplexed import MultiplexedPool
     from pool._sync.streams import Stream
     from pool._sync.tcp import TcpConnectionManager, UnixConnectionManager
     from pool._sync.topology import Topology
@@ -37,6 +38,7 @@ else:
         Client="pool._sync.client",
         CommandManager="pool._sync.driver",
         Hello="pool.descriptions",
+        MultiplexedPool="pool._sync.multiplexed",
         ServerDescription="pool.descriptions",
         ServerManager="pool._sync.driver",
         ServerType="pool.descriptions",
@@ -62,6 +64,7 @@ __all__ = [
     "ConnectionPool",
     "Hello",
     "Lease",
+    "MultiplexedPool",
     "ServerDescription",
     "ServerManager",
     "ServerType",
