@@ -177,7 +177,8 @@ class Attempt(Generic[EndpointT, ConnectionT]):
         after = engine.options.check_after_idle
         if engine.check is None or after is None:
             return
-        if not entry.is_doubtful(clock(), after):
+        # One that is to be closed is left alone: that shows when it is confirmed.
+        if entry.doomed or not entry.is_doubtful(clock(), after):
             return
         entry.begun = True
         alive = False
@@ -216,7 +217,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
     async def _prepare(self, entry: Entry) -> None:
         """Call ``on_acquire``."""
         engine = self.engine
-        if engine.on_acquire is None:
+        if engine.on_acquire is None or entry.doomed:
             return
         entry.begun = True
         limit = Limit(self._left())

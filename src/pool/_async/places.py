@@ -52,7 +52,7 @@ async def open_missing(engine: Engine[Any, Any], endpoint: Any) -> None:
 
 async def extend(engine: Engine[Any, Any], endpoint: Any, count: int) -> None:
     """Open some more; if one fails, raise its error."""
-    core_of(engine).enlarge(endpoint, count)
+    engine.dismiss(core_of(engine).enlarge(endpoint, count, clock()))
     opened = _Opened()
     await _fill(engine, endpoint, count, opened, extra=True)
     if opened.error is not None:
@@ -115,7 +115,7 @@ async def adopt(engine: Engine[Any, Any], endpoint: Any, connections: Sequence[A
         ValueError: one is in the pool already.
     """
     core = core_of(engine)
-    core.enlarge(endpoint, len(connections))
+    engine.dismiss(core.enlarge(endpoint, len(connections), clock()))
     for connection in connections:
         effects = Effects()
         claim = core.adopt(endpoint, connection, effects, clock())

@@ -96,11 +96,14 @@ class SharedCore(Shares):
         home = shared(home)
         return len(home.gone) if broken_only else self._max_size - len(home.entries) + home.closing
 
-    def enlarge(self, endpoint: Any, count: int) -> None:
-        """Have room for ``count`` more than there are."""
+    def enlarge(self, endpoint: Any, count: int, now: float) -> Effects:
+        """Have room for ``count`` more than there are; who waits for room gets it first."""
+        effects = Effects()
         home = self._homes.get(endpoint)
-        places = 0 if home is None else shared(home).places()
-        self._max_size = max(self._max_size, places + count)
+        if home is not None:
+            self._max_size = max(self._max_size, shared(home).places() + count)
+            self._serve(home, now, effects)
+        return effects
 
     def reduce(
         self, endpoint: Any, count: int, include_pending: bool, now: float

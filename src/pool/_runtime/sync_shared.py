@@ -37,9 +37,9 @@ class SharedGuard(Guard):
         with self._lock:
             return self.core.missing(endpoint, broken_only)
 
-    def enlarge(self, endpoint: Any, count: int) -> None:
+    def enlarge(self, endpoint: Any, count: int, now: float) -> Effects:
         with self._lock:
-            return self.core.enlarge(endpoint, count)
+            return self.core.enlarge(endpoint, count, now)
 
     def reduce(
         self, endpoint: Any, count: int, include_pending: bool, now: float

@@ -33,6 +33,8 @@ _LIVES: Final[Mapping[type[Event], tuple[set[str | None], str | None]]] = {
     ConnectionCheckedInEvent: ({_OUT, _LEAKED}, _IN),
     ConnectionClosedEvent: ({_CREATED, _READY, _IN}, None),
 }
+#: What it is by turns, or to several at once.
+_IN_TURN: Final = {_OUT, _LEAKED, _IN}
 _ENDS: Final = (ConnectionCheckedOutEvent, ConnectionCheckOutFailedEvent)
 _OF_POOLS: Final = (
     *_LIVES,
@@ -41,20 +43,23 @@ _OF_POOLS: Final = (
 )
 
 
-def check_order(events: Sequence[Event], *, ended: bool = False) -> None:
+def check_order(events: Sequence[Event], *, ended: bool = False, shared: bool = False) -> None:
     """Each connection is created, ready, out and in by turns, and closed once; each check-out has one end.
 
     While it is out it may be reported as leaked, once. Events of anything but pools are passed over.
+    Where connections are shared, one may be out several times at once.
 
     Parameters:
         events: all events of one pool from its beginning, in the order in which they were told.
         ended: nothing goes on any more: what was begun must have ended, and what was opened be closed.
+        shared: they are those of a ``MultiplexedPool``.
 
     Raises:
         AssertionError: it is not so. The text has the events of that endpoint up to the first wrong one.
     """
     lives: dict[tuple[Hashable, int], str | None] = {}
     checkouts: Counter[Hashable] = Counter()
+    users: Counter[tuple[Hashable, int]] = Counter()
     known: set[Hashable] = set()
     for number, event in enumerate(events):
         kind = type(event)
@@ -68,10 +73,17 @@ def check_order(events: Sequence[Event], *, ended: bool = False) -> None:
         if kind in _LIVES:
             who = address, getattr(event, "connection_id", 0)
             before, after = _LIVES[kind]
-            if lives.get(who) not in before:
-                was = lives.get(who) or ("closed already" if who in lives else "never created")
+            state = lives.get(who)
+            if shared:
+                if kind is ConnectionCheckedOutEvent:
+                    before = before | {_OUT}
+                if users[who]:
+                    state = _OUT
+            if state not in before:
+                was = state or ("closed already" if who in lives else "never created")
                 raise _wrong(f"connection {who[1]} to {address!r} was {was}", events, number)
-            lives[who] = after
+            users[who] += (kind is ConnectionCheckedOutEvent) - (kind is ConnectionCheckedInEvent)
+            lives[who] = _READY if shared and after in _IN_TURN else after
         checkouts[address] += (kind is ConnectionCheckOutStartedEvent) - (kind in _ENDS)
         if checkouts[address] < 0:
             raise _wrong(f"no check-out of {address!r} was going on", events, number)

@@ -142,7 +142,7 @@ class Recording(
         events = self.events
         return _match_all(wanted, events) if exact else _match_some(wanted, events)
 
-    def check_order(self, *, ended: bool = False) -> None:
+    def check_order(self, *, ended: bool = False, shared: bool = False) -> None:
         """Check that all events, from the beginning on, tell a story that can be true.
 
         Each connection is created, ready, checked out and in by turns, and closed once; each check-out that
@@ -151,13 +151,14 @@ class Recording(
 
         Parameters:
             ended: the pool is closed and empty: what was begun must have ended.
+            shared: it is a ``MultiplexedPool``, whose connections may be checked out several times at once.
 
         Raises:
             AssertionError: it cannot be true. The text has the events up to the first wrong one.
         """
         with self._lock:
             events = list(self._history)
-        check_order(events, ended=ended)
+        check_order(events, ended=ended, shared=shared)
 
     # --- Waiting, for the two worlds ---
 

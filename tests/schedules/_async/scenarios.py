@@ -35,7 +35,7 @@ async def in_order(stage: Stage) -> None:
         async with mine as conn:
             served.append(name)
             play.meets(conn, name)
-            play.parts(conn)
+            play.parts(conn, name)
 
     waiting: list[tuple[str, Any]] = []
     arrived: list[str] = []

@@ -7,6 +7,7 @@ import pytest
 
 from pool.testing import Exploration
 
+from .crowds import CROWDS
 from .scenarios import SCENARIOS
 from .towers import TOWERS
 
@@ -30,3 +31,10 @@ def test_tower(scenario: Callable[[Any], Any], explorer: Callable[..., Explorati
     # These are longer.
     result = explorer(scenario, preemptions=3, part=4)
     assert result.schedules >= 12
+
+
+@pytest.mark.parametrize("scenario", CROWDS, ids=lambda scenario: scenario.__name__)
+def test_crowd(scenario: Callable[[Any], Any], explorer: Callable[..., Exploration]) -> None:
+    """Nobody gets what is broken, nothing is closed under anybody, nobody is forgotten."""
+    result = explorer(scenario, preemptions=3, part=2)
+    assert result.schedules >= 25

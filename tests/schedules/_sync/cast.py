@@ -48,7 +48,7 @@ class Manager(ConnectionManager[str, Conn]):
             if play.refusals:
                 play.refusals -= 1
                 raise Refused("the server says no")
-            conn = Conn(endpoint, len(play.opened) + 1)
+            conn = play.connect(endpoint)
             play.opened.append(conn)
             return conn
         except BaseException:
@@ -87,7 +87,7 @@ class Thorough(Manager):
         try:
             self.play.stage.step(f"{what} {conn}")
         finally:
-            self.play.parts(conn)
+            self.play.parts(conn, what)
 
     def can_reuse(self, endpoint: str, conn: Conn, error: BaseException) -> bool:
         return isinstance(error, Refused)
@@ -104,6 +104,9 @@ class Play(monitoring.ConnectionPoolListener):
 
     #: Whether anybody listens to the pool: where nobody does, it takes shorter ways.
     listening = True
+
+    #: Whether several may use one connection at once.
+    shared = False
 
     #: Time passes only where a scenario is about it.
     TIMELESS: Final = {
@@ -130,8 +133,16 @@ class Play(monitoring.ConnectionPoolListener):
         self.total: int = options.get("total_max_size", 100)
         manager = Thorough(self) if thorough else Manager(self)
         listeners = [monitoring.on(self.hear)] if self.listening else []
-        self.pool = ConnectionPool(manager, event_listeners=listeners, **(self.TIMELESS | options))
+        self.pool = self.make(manager, listeners, self.TIMELESS | options)
         stage.always(self.check)
+
+    def make(self, manager: Manager, listeners: list[Any], options: dict[str, Any]) -> Any:
+        """Make the pool."""
+        return ConnectionPool(manager, event_listeners=listeners, **options)
+
+    def connect(self, endpoint: str) -> Conn:
+        """Make a connection."""
+        return Conn(endpoint, len(self.opened) + 1)
 
     def hear(self, event: object) -> None:
         self.events.append(event)
@@ -155,7 +166,7 @@ class Play(monitoring.ConnectionPoolListener):
         self.demand(conn.user is None, f"{user} got {conn}, which {conn.user} uses")
         conn.user = user
 
-    def parts(self, conn: Conn) -> None:
+    def parts(self, conn: Conn, user: str) -> None:
         """He has done with it, though not yet given it back."""
         conn.user = None
 
@@ -191,7 +202,7 @@ class Play(monitoring.ConnectionPoolListener):
                         self.stage.step(f"uses {conn}")
                         body(conn)
                     finally:
-                        self.parts(conn)
+                        self.parts(conn, name)
             except (PoolError, Refused, TimeoutError) as error:
                 self.outcomes.append((name, type(error)))
                 # No frame of a failed attempt must outlive it.
@@ -218,4 +229,4 @@ class Play(monitoring.ConnectionPoolListener):
         assert stats.acquired == stats.released
         assert all(conn.closed for conn in self.opened), self.opened
         assert not self.there.total(), self.there
-        check_order(self.events, ended=True)
+        check_order(self.events, ended=True, shared=self.shared)

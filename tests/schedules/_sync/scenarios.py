@@ -36,7 +36,7 @@ def in_order(stage: Stage) -> None:
         with mine as conn:
             served.append(name)
             play.meets(conn, name)
-            play.parts(conn)
+            play.parts(conn, name)
 
     waiting: list[tuple[str, Any]] = []
     arrived: list[str] = []
