@@ -125,7 +125,7 @@ def side_by_side(count: int) -> list[str]:
 
 
 #: What is not about Python, and so is run on the first one only: pure decisions, tools, pages.
-ONCE = ["tests/core", "tests/tools", "tests/test_docs.py"]
+ONCE = ["tests/core", "tests/tools", "tests/test_docs.py", "tests/test_migration.py"]
 
 
 @nox.session(python=PYTHONS, requires=["build"])
