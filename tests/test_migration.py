@@ -26,7 +26,6 @@ WORLDS = [aio, sync]
 #: What the page speaks of before it is there, and where it will be. Each leaves this table when it comes;
 #: with the last one, so do the lines ``<!-- not run: not built yet -->`` of the page.
 PLANNED = {
-    "MultiplexedPool": "",
     "WebSocketPool": "websockets",
     "WebSocket": "websockets",
 }
@@ -88,10 +87,12 @@ def member(owner: Any, name: str) -> Any:
 
 def check_parameters(function: Any, given: str) -> None:
     """Raise unless a function, or the constructor of a class, takes these parameters."""
-    signature = inspect.signature(function)
-    known = set(signature.parameters)
-    if inspect.Parameter.VAR_KEYWORD in {each.kind for each in signature.parameters.values()}:
-        known |= set(OPTIONS)
+    parameters = inspect.signature(function).parameters
+    known = set(parameters)
+    for each in parameters.values():
+        if each.kind is inspect.Parameter.VAR_KEYWORD:
+            (options,) = typing.get_args(each.annotation)
+            known |= set(options.__annotations__)
     for word in filter(None, re.split(r"[=,\s]+", given)):
         if word not in known:
             raise Unknown(f"{function!r} takes no {word}")
@@ -164,6 +165,7 @@ def test_there_is_something_to_look_at() -> None:
         "ConnectionPool.aquire()",
         "ConnectionPool.acquire(endpoint, seconds=)",
         "ConnectionPool(min_idle=)",
+        "MultiplexedPool(min_size=)",
         "ConnectionPool.stats().free",
         "max_size=11",
         "min_idle=1",
