@@ -28,12 +28,15 @@ async def queue_against_timeout(stage: Stage) -> None:
     """Those who wait for a share are late, or cancelled, just when their turn comes."""
     play = Crowd(stage, 1, 2)
     leases = [await play.pool.acquire() for _ in range(2)]
+    for lease in leases:
+        play.meets(lease.connection, "hand")
     stage.start(play.share, "one", 1.0, name="one", cancellable=True)
     stage.start(play.share, "two", 2.0, name="two", cancellable=True)
     stage.start(play.share, "never", 0, name="never")
     last = stage.start(play.share, "last", name="last")
     await stage.sleep(1.0)
     for lease in leases:
+        play.parts(lease.connection, "hand")
         await lease.release()
     await stage.join(last)
     assert play.said("last") == [None]
@@ -78,6 +81,25 @@ async def spoilt(stage: Stage) -> None:
     await stage.join()
     assert play.said("two") == [None, None]
     assert play.said("spoiler") == [Spoilt]
+    await play.end()
+
+
+async def spoilt_in_use(stage: Stage) -> None:
+    """What one leaves dirty stays open as long as another one uses it, and nobody new gets it."""
+    play = Crowd(stage, 1, 3)
+    lease = await play.pool.acquire()
+    conn = lease.connection
+    play.meets(conn, "hand")
+    spoiler = stage.start(partial(play.share, spoil=True), "spoiler", name="spoiler")
+    await stage.join(spoiler)
+    stage.start(play.share, "one", name="one", cancellable=True)
+    last = stage.start(play.share, "last", name="last")
+    await stage.step()
+    assert play.pool.broken == [conn]
+    play.parts(conn, "hand")
+    await lease.release()
+    await stage.join(last)
+    assert play.said("last") == [None]
     await play.end()
 
 
@@ -279,6 +301,7 @@ CROWDS: list[Callable[[Stage], Any]] = [
     queue_against_timeout,
     in_order,
     spoilt,
+    spoilt_in_use,
     refused_growth,
     replaced,
     clear_against_sharers,

@@ -68,6 +68,8 @@ class Crowd(Play):
     def meets(self, conn: Conn, user: str) -> None:
         assert isinstance(conn, Wire)
         self.demand(not conn.closed, f"{user} got {conn}, which is closed")
+        alone = not conn.users or "checks" not in (user, *conn.users)
+        self.demand(alone, f"{conn} is checked while others use it: {user}, {conn.users}")
         conn.users.append(user)
         conn.user = "somebody"
         if self.max_pending is not None:

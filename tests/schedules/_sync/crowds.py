@@ -29,12 +29,15 @@ def queue_against_timeout(stage: Stage) -> None:
     """Those who wait for a share are late, or cancelled, just when their turn comes."""
     play = Crowd(stage, 1, 2)
     leases = [play.pool.acquire() for _ in range(2)]
+    for lease in leases:
+        play.meets(lease.connection, "hand")
     stage.start(play.share, "one", 1.0, name="one", cancellable=True)
     stage.start(play.share, "two", 2.0, name="two", cancellable=True)
     stage.start(play.share, "never", 0, name="never")
     last = stage.start(play.share, "last", name="last")
     stage.sleep(1.0)
     for lease in leases:
+        play.parts(lease.connection, "hand")
         lease.release()
     stage.join(last)
     assert play.said("last") == [None]
@@ -79,6 +82,25 @@ def spoilt(stage: Stage) -> None:
     stage.join()
     assert play.said("two") == [None, None]
     assert play.said("spoiler") == [Spoilt]
+    play.end()
+
+
+def spoilt_in_use(stage: Stage) -> None:
+    """What one leaves dirty stays open as long as another one uses it, and nobody new gets it."""
+    play = Crowd(stage, 1, 3)
+    lease = play.pool.acquire()
+    conn = lease.connection
+    play.meets(conn, "hand")
+    spoiler = stage.start(partial(play.share, spoil=True), "spoiler", name="spoiler")
+    stage.join(spoiler)
+    stage.start(play.share, "one", name="one", cancellable=True)
+    last = stage.start(play.share, "last", name="last")
+    stage.step()
+    assert play.pool.broken == [conn]
+    play.parts(conn, "hand")
+    lease.release()
+    stage.join(last)
+    assert play.said("last") == [None]
     play.end()
 
 
@@ -280,6 +302,7 @@ CROWDS: list[Callable[[Stage], Any]] = [
     queue_against_timeout,
     in_order,
     spoilt,
+    spoilt_in_use,
     refused_growth,
     replaced,
     clear_against_sharers,
