@@ -130,7 +130,7 @@ class SharedLease(Lease[EndpointT, ConnectionT]):
 
     __slots__ = ()
 
-    async def _enter(self) -> ConnectionT:
+    async def __aenter__(self) -> ConnectionT:
         engine = self._engine
         if self.entry is None and not self.ended:
             engine.settle()
@@ -139,4 +139,4 @@ class SharedLease(Lease[EndpointT, ConnectionT]):
                 if share is not None:
                     connection: ConnectionT = share.connection
                     return connection
-        return await super()._enter()
+        return await self._enter()

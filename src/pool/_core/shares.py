@@ -18,6 +18,7 @@ from pool._core.ledger import ERROR, IDLENESS
 from pool._core.pool import PoolCore, entry_of
 from pool._core.records import Claim, Effects, Entry, Wakeable
 from pool._core.states import (
+    FORKED,
     GONE,
     IDLE,
     IN_USE,
@@ -43,7 +44,7 @@ class Shares(PoolCore):
         max_pending: how many shares of a connection there may be, ``None`` for any number.
     """
 
-    __slots__ = ("_max_pending", "_vet_after")
+    __slots__ = ("_hasty", "_max_pending", "_vet_after")
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Shares(PoolCore):
         super().__init__(options, vet_after, new_waiter, chance, alert)
         self._max_pending = bound(max_pending)
         self._vet_after = vet_after
+        # What an idle connection needs at once.
+        self._hasty = not options.background_collector or options.idle_timeout == 0
         # A share never simply goes on top of the idle.
         self._always_special = True
 
@@ -85,6 +88,20 @@ class Shares(PoolCore):
         share.stack = None
         claim.entry = share
         return share
+
+    def put(self, entry: Entry, now: float) -> Effects | None:
+        """Give a share back that is fit for use: the hot path, if nobody waits and nothing is due."""
+        if isinstance(entry, Share) and entry.state is not FORKED:
+            trunk = entry.trunk
+            due = trunk.doomed or trunk.marked or trunk.uses == self._max_uses or self._hasty
+            if not (due or entry.marked or trunk.home.queue):
+                self._part(entry)
+                if not trunk.pending:
+                    trunk.since = now
+                    trunk.state = IDLE
+                    self._admit_others(trunk)
+                return None
+        return super().put(entry, now)
 
     def opened(self, claim: Claim, service: Any, now: float, patient: bool) -> Effects:
         """``create`` has succeeded: free the permit, and ask again if a clear overtook it."""

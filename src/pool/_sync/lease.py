@@ -131,7 +131,7 @@ class SharedLease(Lease[EndpointT, ConnectionT]):
 
     __slots__ = ()
 
-    def _enter(self) -> ConnectionT:
+    def __enter__(self) -> ConnectionT:
         engine = self._engine
         if self.entry is None and not self.ended:
             engine.settle()
@@ -140,4 +140,4 @@ class SharedLease(Lease[EndpointT, ConnectionT]):
                 if share is not None:
                     connection: ConnectionT = share.connection
                     return connection
-        return super()._enter()
+        return self._enter()
