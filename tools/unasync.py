@@ -71,6 +71,7 @@ PLAN = Plan(
         "aio_checkout": "sync_checkout",
         "aio_dns": "sync_dns",
         "aio_net": "sync_net",
+        "aio_pipeline": "sync_pipeline",
         "aio_redis": "sync_redis",
         "aio_shared": "sync_shared",
         "aio_topology": "sync_topology",

@@ -16,12 +16,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from pool._async.driver import CommandManager
-from pool._async.tcp import TcpConnectionManager, _checked_endpoint
-from pool._runtime.aio_net import clock
+from pool._async.redis_base import PATIENCE, RedisOpener
+from pool._async.streams import Stream
+from pool._async.tcp import _checked_endpoint
 from pool._runtime.aio_redis import Connection
-from pool._runtime.attempts import Attempts
 from pool._runtime.redis_family import Account, Family, read_info
-from pool._runtime.redis_words import SENSITIVE, UnfitError, code_of, words
+from pool._runtime.redis_words import SENSITIVE, UNREADY, UnfitError, code_of, words
 from pool.descriptions import Hello
 from pool.errors import CommandError
 
@@ -33,16 +33,8 @@ __all__ = ["Connection", "RedisManager"]
 # What says of a server that it is not there; that somebody gave up waiting, for one, does not.
 _GONE: Final = (OSError, redis.RedisError)
 
-# Seconds that an idle connection has for the answer to a PING.
-_PATIENCE: Final = 2.0
 
-# What a server says to a PING if it is there, but does not serve ordinary commands now.
-_UNREADY: Final = frozenset({"LOADING", "MASTERDOWN"})
-# What else it may say if it is well: a script runs, or this user may not send a PING.
-_WELL: Final = frozenset({"BUSY", "NOPERM"})
-
-
-class RedisManager(CommandManager[tuple[str, int], Connection]):
+class RedisManager(RedisOpener[Connection], CommandManager[tuple[str, int], Connection]):
     """Opens connections to Redis, to endpoints ``(host, port)``; for pools, topologies and clients.
 
     A connection is one of redis-py, with RESP2: use ``await conn.ask("GET", "key", timeout=1.0)``. Replies
@@ -101,39 +93,17 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         decode_responses: bool = False,
         discover: bool = True,
     ) -> None:
-        texts: dict[str, object] = {
-            "username": username,
-            "password": password,
-            "client_name": client_name,
-        }
-        for name, text in texts.items():
-            if text is not None and not isinstance(text, str):
-                raise TypeError(f"{name} must be a str or None, not of type {type(text).__name__}")
-        if username is not None and password is None:
-            raise ValueError(f"username={username!r} needs a password")
-        if client_name and (" " in client_name or not client_name.isprintable()):
-            raise ValueError(f"client_name must be printable and without spaces: {client_name!r}")
-        if isinstance(db, bool) or type(db) is not int:
-            raise TypeError(f"db must be an int, not {db!r}")
-        if db < 0:
-            raise ValueError(f"db must be at least 0, not {db}")
-        for name, flag in (("decode_responses", decode_responses), ("discover", discover)):
-            if not isinstance(flag, bool):
-                raise TypeError(f"{name} must be a bool, not {flag!r}")
-        self._tcp = TcpConnectionManager(ssl=ssl)
-        self._db = db
-        self._decode = decode_responses
+        super().__init__(
+            username=username,
+            password=password,
+            db=db,
+            ssl=ssl,
+            client_name=client_name,
+            decode_responses=decode_responses,
+        )
+        if not isinstance(discover, bool):
+            raise TypeError(f"discover must be a bool, not {discover!r}")
         self._family = Family(discover)
-        self._attempts = Attempts()
-        self._greeting: list[tuple[Any, ...]] = []
-        if password is not None:
-            user = () if username is None else (username,)
-            self._greeting.append(("AUTH", *user, password))
-        if client_name:
-            self._greeting.append(("CLIENT", "SETNAME", client_name))
-        if db:
-            self._greeting.append(("SELECT", db))
-        self._greeting.append(("PING",))
 
     # --- Connections ---
 
@@ -150,49 +120,18 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
             redis.ResponseError: it refuses something else, such as the database.
             redis.ConnectionError: it hung up.
         """
-        deadline = None if timeout is None else clock() + timeout
-        host, port = _checked_endpoint(endpoint)
+        _checked_endpoint(endpoint)
         self._family.asked(endpoint)
         try:
-            with self._attempts.begin(endpoint, f"{host}:{port}", timeout) as attempt:
-                stream = await self._tcp.create(endpoint, timeout)
-                attempt.channel = stream._channel
-                attempt.check()
-                conn = Connection(stream, host, port, self._decode)
-                try:
-                    left = None if deadline is None else max(deadline - clock(), 0.0)
-                    await self._greet(conn, left)
-                except BaseException as error:
-                    await conn.disconnect(nowait=True)
-                    if isinstance(error, redis.ConnectionError):
-                        attempt.check(error)
-                    raise
+            conn = await super().create(endpoint, timeout)
         except BaseException as error:
             self._family.failed(endpoint, gone=isinstance(error, _GONE))
             raise
-        self._family.reached(endpoint, stream.peer[:2])
+        self._family.reached(endpoint, conn.stream.peer[:2])
         return conn
 
-    async def _greet(self, conn: Connection, timeout: float | None) -> None:
-        replies = await conn.exchange(self._greeting, timeout, raw=True)
-        for command, reply in zip(self._greeting, replies, strict=True):
-            if not isinstance(reply, redis.ResponseError):
-                continue
-            code, text = code_of(reply)
-            if command[0] == "AUTH" or code in ("NOAUTH", "WRONGPASS"):
-                raise redis.AuthenticationError(f"{code} {text}", status_code=code)
-            if command[0] == "PING" and code in _UNREADY | _WELL:
-                continue
-            reply.add_note(f"said to {' '.join(map(str, command))}")
-            raise reply
-
-    async def dispose(
-        self, endpoint: tuple[str, int], conn: Connection, timeout: float | None
-    ) -> None:
-        """Close the connection. Takes no time."""
-        if timeout is None or timeout > 0:
-            await conn.stream.close()
-        await conn.disconnect(nowait=True)
+    def _speak(self, stream: Stream, host: str, port: int) -> Connection:
+        return Connection(stream, host, port, self._decode)
 
     async def check_aliveness(
         self, endpoint: tuple[str, int], conn: Connection, timeout: float | None
@@ -200,7 +139,7 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         """Return whether the server answers a PING, within 2 seconds at most."""
         if not conn.is_settled or not conn.stream.is_alive():
             return False
-        limit = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
+        limit = PATIENCE if timeout is None else min(timeout, PATIENCE)
         try:
             await conn.exchange([("PING",)], limit)
         except (redis.RedisError, TimeoutError):
@@ -221,15 +160,6 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         # One that is lost is none of his who has got what he asked for.
         if conn.is_connected and conn.has_unread:
             raise UnfitError(f"a body has left replies of {endpoint!r} unread")
-
-    def interrupt(self, endpoint: tuple[str, int], conn: Connection | None) -> None:
-        """Break a connection, or every ``create`` in progress at this endpoint."""
-        if conn is not None:
-            conn.stream.interrupt()
-            return
-        # First the outer ones: they look whether they are broken after the inner ones have ended.
-        self._attempts.interrupt(endpoint)
-        self._tcp.interrupt(endpoint, None)
 
     # --- Servers ---
 
@@ -256,7 +186,7 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
         except BaseException as error:
             self._family.failed(endpoint, gone=isinstance(error, _GONE))
             raise
-        serves = not isinstance(pong, redis.ResponseError) or code_of(pong)[0] not in _UNREADY
+        serves = not isinstance(pong, redis.ResponseError) or code_of(pong)[0] not in UNREADY
         connection_id = number if isinstance(number, int) else None
         return self._family.heard(endpoint, Account(info, serves), connection_id)
 
@@ -322,4 +252,4 @@ class RedisManager(CommandManager[tuple[str, int], Connection]):
             code, _ = code_of(error)
         elif isinstance(error, CommandError) and isinstance(error.document, Mapping):
             code = error.document.get("code")
-        return code in _UNREADY | {"READONLY"}
+        return code in UNREADY | {"READONLY"}

@@ -1,11 +1,21 @@
 """What is said to Redis and what its refusals mean, the same in both worlds. Needs redis-py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import redis
 
-__all__ = ["SENSITIVE", "UnfitError", "code_of", "refusal", "words"]
+__all__ = [
+    "SENSITIVE",
+    "UNFIT_WORDS",
+    "UNREADY",
+    "UnfitError",
+    "code_of",
+    "refusal",
+    "unfit",
+    "upper",
+    "words",
+]
 
 _ACL = "CAT DELUSER DRYRUN GENPASS GETUSER HELP LIST LOAD LOG SAVE SETUSER USERS WHOAMI"
 _CONFIG = "GET HELP RESETSTAT REWRITE SET"
@@ -46,6 +56,13 @@ _UNFIT: Final = {
 }
 """What cannot be sent alone on a connection of a pool, and why."""
 
+UNFIT_WORDS: Final = frozenset(head.partition(" ")[0] for head in _UNFIT)
+"""The words with which those begin."""
+
+
+UNREADY: Final = frozenset({"LOADING", "MASTERDOWN"})
+"""What a server says to a PING if it is there, but does not serve ordinary commands now."""
+
 
 class UnfitError(ValueError):
     """A command that was not sent: nothing happened on the connection."""
@@ -77,11 +94,19 @@ def words(command: Mapping[str, Any]) -> list[Any]:
                 f"not of type {kind.__name__}"
             )
     sent = [*parts, *(bytes(a) if isinstance(a, bytearray) else a for a in arguments)]
-    heads = [_upper(part) for part in sent[:2]]
+    if found := unfit(sent):
+        head, reason = found
+        raise UnfitError(f"{head} cannot be sent through a pool: {reason}")
+    return sent
+
+
+def unfit(sent: Sequence[Any]) -> tuple[str, str] | None:
+    """Return what a command is called that cannot be sent alone on a connection of a pool, and why."""
+    heads = [upper(part) for part in sent[:2]]
     for head in (heads[0], " ".join(heads)):
         if reason := _UNFIT.get(head):
-            raise UnfitError(f"{head} cannot be sent through a pool: {reason}")
-    return sent
+            return head, reason
+    return None
 
 
 def _parts(name: object) -> list[str]:
@@ -98,7 +123,8 @@ def _parts(name: object) -> list[str]:
     return parts
 
 
-def _upper(word: object) -> str:
+def upper(word: object) -> str:
+    """Return a word of a command in capitals, nothing if it is no text."""
     if isinstance(word, bytes):
         word = word.decode("utf-8", "replace")
     return word.upper() if isinstance(word, str) else ""

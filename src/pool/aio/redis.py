@@ -1,5 +1,7 @@
-"""The ready-made manager for Redis. Needs ``twinpool[redis]``."""
+"""The ready-made managers for Redis. Need ``twinpool[redis]``."""
 
 from pool._async.redis import Connection, RedisManager
+from pool._async.redis_pipeline import PipelinedConnection
+from pool._async.redis_shared import PipelinedRedisManager
 
-__all__ = ["Connection", "RedisManager"]
+__all__ = ["Connection", "PipelinedConnection", "PipelinedRedisManager", "RedisManager"]
