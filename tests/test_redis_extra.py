@@ -26,3 +26,24 @@ except ImportError as error:
         f"pool.{face}.redis needs redis-py, which is not installed: pip install 'twinpool[redis]'"
     )
     assert done.stdout.strip() == text
+
+
+@pytest.mark.parametrize("face", ["aio", "sync"])
+def test_without_hiredis(face: str) -> None:
+    """Without hiredis, only the manager that needs it says what to install."""
+    code = f"""
+import sys
+sys.modules["hiredis"] = None
+from pool.{face}.redis import PipelinedRedisManager, RedisManager
+RedisManager()
+try:
+    PipelinedRedisManager()
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    text = "PipelinedRedisManager needs hiredis, which is not installed: "
+    assert done.stdout.strip() == f"{text}pip install 'twinpool[redis]'"

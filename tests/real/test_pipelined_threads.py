@@ -2,11 +2,16 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 import redis
+from sync_only.steps import Strike
 
+from pool._runtime.sync import Waiter
+from pool._runtime.sync_net import Readiness
 from pool.sync.redis import PipelinedConnection, PipelinedRedisManager
 from pool.testing import ChaosProxy
 from support.real import HOST, RealServer
@@ -69,3 +74,46 @@ def test_broken_under_stress(proxy: ChaosProxy, how: str) -> None:
                 call.outcome()
         assert not manager.can_reuse(proxy.address, conn, redis.ConnectionError())
         manager.dispose(proxy.address, conn, LIMIT)
+
+
+def stepping(strike: Strike, wait: Callable[..., bool]) -> Callable[..., bool]:
+    """Return a wait whose beginning and end are steps."""
+
+    def stepped(*args: Any) -> bool:
+        strike.step()
+        woken = wait(*args)
+        strike.step()
+        return woken
+
+    return stepped
+
+
+@pytest.mark.concurrency
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_interrupted_at_every_step(
+    redis_server: RealServer, others: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in any wait of one thread: all others get their own replies."""
+    conn = PipelinedRedisManager().create((HOST, redis_server.port), LIMIT)
+    for number in count():
+        strike = Strike()
+        with monkeypatch.context() as patch:
+            patch.setattr(Waiter, "wait", stepping(strike, Waiter.wait))
+            patch.setattr(Readiness, "wait", stepping(strike, Readiness.wait))
+            calls = [start(ask_often, conn, other, 5) for other in range(others)]
+            strike.arm({number})
+            interrupted = False
+            try:
+                assert conn.ask("ECHO", b"x" * size, timeout=LIMIT) == b"x" * size
+            except KeyboardInterrupt:
+                interrupted = True
+            strike.disarm()
+            for call in calls:
+                call.outcome()
+        assert conn.ask("ECHO", number, timeout=LIMIT) == b"%d" % number
+        assert conn.is_settled
+        if not interrupted or number > 20:
+            break
+    assert number > 0
+    conn.disconnect()

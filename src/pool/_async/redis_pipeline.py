@@ -113,7 +113,7 @@ class PipelinedConnection:
                     in_time = await self._read(slot, deadline)
                 else:
                     in_time = await duty.wait(None if deadline is None else deadline - net.clock())
-                if not in_time:
+                if slot.done or not in_time:
                     break
                 duty, woken = self._core.turn(slot)
                 _wake(woken)

@@ -3,7 +3,7 @@
 
 import ssl
 from collections.abc import Iterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pool.testing.sync import check_manager
 from support.sync_net import start, until
 from support.real import HOST, RealServer, free_port
 from support.replicas import RedisMember
+from support.servers import Peer, Server
 
 LIMIT = 10.0
 """Seconds that a test gives a call that should succeed."""
@@ -259,6 +260,25 @@ def test_lost_while_sending(proxy: ChaosProxy) -> None:
         for call in calls:
             with pytest.raises(redis.ConnectionError):
                 call.outcome()
+
+
+@pytest.mark.parametrize("noise", [b":1\r\n:2\r\n", b"?what\r\n", b":1\r\n$5\r\nab"])
+def test_server_talks_nonsense(noise: bytes) -> None:
+    """What nobody had asked for, and what is no reply: the connection is not used any more."""
+
+    def serve(peer: Peer) -> None:
+        peer.receive(len(b"*1\r\n$4\r\nPING\r\n"))
+        peer.send(b"+PONG\r\n")
+        peer.receive(1)
+        peer.send(noise)
+        peer.ending()
+
+    with Server(serve) as server:
+        with opened(server.endpoint) as (manager, conn):
+            with suppress(redis.ConnectionError):
+                assert conn.ask("GET", "key", timeout=LIMIT) == 1
+            until(lambda: not conn.is_settled)
+            assert not manager.check_aliveness(server.endpoint, conn, BRIEF)
 
 
 # --- The manager ---
