@@ -138,6 +138,8 @@ def test_abandoned_afterwards(line: Line) -> None:
     assert line.pending == 2
     line.hear("a", "b")
     assert (first.replies, second.replies, line.pending) == ([], ["b"], 0)
+    # In another thread he may look only now: he has left without a reply.
+    assert (first.done, second.done) == (False, True)
 
 
 def test_writer_leaves_in_the_middle(line: Line) -> None:

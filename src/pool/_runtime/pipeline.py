@@ -67,7 +67,7 @@ class Slot(Generic[W]):
         self.since = since
         self.replies: list[Any] = []
         self.done = False
-        """Whether all replies are there."""
+        """Whether all replies are there, and came before he left."""
         self.abandoned = False
         """Whether nobody waits for them any more."""
         self.queued = False
@@ -252,7 +252,8 @@ class Pipeline(Generic[W]):
                 slot.replies.append(reply)
             if not slot.missing:
                 self._expected.popleft()
-                slot.done = True
+                # Who has left goes by what he knew then.
+                slot.done = not slot.abandoned
                 if slot.waiter is not None:
                     woken.append(slot.waiter)
                     slot.waiter = None
