@@ -94,10 +94,11 @@ class PipelinedConnection:
         await self._follow(slot, None if timeout is None else now + timeout)
         if not slot.done:
             failure = self._failure(timeout)
-            # A server that wants no more clients says so, and hangs up.
-            for reply in slot.replies:
-                if isinstance(reply, redis.ResponseError):
-                    raise reply from failure
+            if isinstance(failure, redis.ConnectionError):
+                # A server that wants no more clients says so, and hangs up.
+                for reply in slot.replies:
+                    if isinstance(reply, redis.ResponseError):
+                        raise reply from failure
             raise failure
         return slot.replies if raw or not self._decode else decoded(slot.replies)
 
@@ -126,7 +127,8 @@ class PipelinedConnection:
         if cause is None:
             return TimeoutError(f"no answer from {self._name} within {timeout or 0:.3f} s")
         # Everybody gets one of his own: a traceback is one caller's.
-        failure = redis.ConnectionError(f"the connection to {self._name} is lost: {cause}")
+        why = str(cause) or type(cause).__name__
+        failure = redis.ConnectionError(f"the connection to {self._name} is lost: {why}")
         failure.__cause__ = cause
         return failure
 
@@ -148,6 +150,8 @@ class PipelinedConnection:
                 if not must_wait:
                     break
                 if not isinstance(want, Want):
+                    if _is_over(deadline):
+                        return False
                     await net.breathe()
                 elif not await self._ready.wait(want, deadline):
                     return False
@@ -168,6 +172,8 @@ class PipelinedConnection:
             self._fail(error)
             if not isinstance(error, OSError):
                 raise
+            # It is kept, and its frames need not be.
+            error.__traceback__ = None
             return None
 
     async def _read(self, slot: Slot[Waiter], deadline: float | None) -> bool:
@@ -183,6 +189,8 @@ class PipelinedConnection:
                 else:
                     greed += 1
                     if greed % _GREED == 0:
+                        if _is_over(deadline):
+                            return False
                         await net.breathe()
         return True
 
@@ -204,13 +212,13 @@ class PipelinedConnection:
             self._fail(error)
             if not isinstance(error, (OSError, redis.RedisError)):
                 raise
+            error.__traceback__ = None
             return None
 
     def _fail(self, error: BaseException) -> None:
         """Give up the connection, and tell everybody."""
         if self._channel.interrupted:
-            text = f"it was interrupted ({error})"
-            error = ConnectionAbortedError(text)
+            error = ConnectionAbortedError("it was interrupted")
         woken = self._core.fail(error)
         try:
             self.stream.abort()
@@ -270,6 +278,10 @@ class PipelinedConnection:
     def __repr__(self) -> str:
         state = "open" if self.is_connected else "lost"
         return f"<PipelinedConnection to {self._name}: {state}, {self.pending} pending>"
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and net.clock() >= deadline
 
 
 def _wake(waiters: Iterable[Waiter]) -> None:

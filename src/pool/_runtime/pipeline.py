@@ -139,7 +139,6 @@ class Pipeline(Generic[W]):
         self._resign(slot)
         if not slot.done and not slot.abandoned:
             slot.abandoned = True
-            slot.replies = []
             if slot.queued:
                 self._forget(slot)
         return self._grant()
@@ -206,7 +205,8 @@ class Pipeline(Generic[W]):
     def sent(self, count: int) -> memoryview | None:
         """Note that the channel took so many bytes; return what to send next."""
         self._sent += count
-        self._batch = self._batch[count:]
+        # An empty rest of it would keep all of it in memory.
+        self._batch = self._batch[count:] or _NOTHING
         return self.outgoing()
 
     def held_up(self, slot: Slot[W]) -> tuple[bool, Sequence[W]]:

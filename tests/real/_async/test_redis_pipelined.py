@@ -343,7 +343,7 @@ async def test_options(server: RealServer) -> None:
         full.ask("CONFIG SET maxclients 1")
         async with opened(at(full)):
             with pytest.raises(redis.ResponseError, match="max number of clients reached"):
-                await PipelinedRedisManager().create(at(full), LIMIT)
+                await PipelinedRedisManager(client_name="shop").create(at(full), LIMIT)
 
 
 async def test_tls(server: RealServer, tmp_path: Path) -> None:

@@ -344,7 +344,7 @@ def test_options(server: RealServer) -> None:
         full.ask("CONFIG SET maxclients 1")
         with opened(at(full)):
             with pytest.raises(redis.ResponseError, match="max number of clients reached"):
-                PipelinedRedisManager().create(at(full), LIMIT)
+                PipelinedRedisManager(client_name="shop").create(at(full), LIMIT)
 
 
 def test_tls(server: RealServer, tmp_path: Path) -> None:
