@@ -1,5 +1,7 @@
 """Connections to Redis that many callers use at once: right replies, whatever becomes of whom."""
 
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -327,6 +329,20 @@ async def test_conformance(server: RealServer) -> None:
     manager = PipelinedRedisManager()
     report = await check_manager(manager, at(server), short=0.1, patience=3.0, strict=False)
     assert report.failed == (), report
+
+
+async def test_fork(server: RealServer) -> None:
+    """What a child does to the connections of its parent does not reach the server."""
+    manager = PipelinedRedisManager()
+    conn = await manager.create(at(server), LIMIT)
+    with socket.socket(fileno=os.dup(conn.fileno())) as parent:
+        manager.after_fork(at(server), conn)
+        with pytest.raises(redis.ConnectionError):
+            await conn.ask("ECHO", "child", timeout=LIMIT)
+        await manager.dispose(at(server), conn, LIMIT)
+        parent.settimeout(LIMIT)
+        parent.sendall(b"PING\r\n")
+        assert parent.recv(100) == b"+PONG\r\n"
 
 
 async def test_options(server: RealServer) -> None:
