@@ -224,6 +224,17 @@ def test_leaving_twice(line: Line) -> None:
     assert line.pending == 0
 
 
+def test_nothing_is_kept(line: Line) -> None:
+    """Of those who gave up, and of what was sent."""
+    line.ask(b"a")
+    for _ in range(100):
+        slot, _ = line.ask(b"b" * 1000)
+        line.out(slot)
+    assert len(line._queue) == 1
+    line.flush()
+    assert line._batch.obj == b""
+
+
 def test_stray_reply(line: Line) -> None:
     """What nobody had asked for is an error."""
     slot, _ = line.ask(b"a")
@@ -244,6 +255,7 @@ def test_failure(line: Line) -> None:
     assert line.lost is cause
     assert bed.wakes == 1
     assert line.outgoing() is None
+    assert line.held_up(first) == (False, ())
     assert (line.on(first), line.on(second)) == (None, None)
     line.out(second)
     third, duty = line.ask(b"c")

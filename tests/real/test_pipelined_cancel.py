@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 from aio_only.steps import AS_IT_IS_SERVED, AT_ONCE, Stepped, ended
 
 from pool.aio.redis import PipelinedConnection, PipelinedRedisManager
 from pool.testing import ChaosProxy
 from support.aio import until
 from support.real import HOST, RealServer
+from support.servers import Peer, Server
 
 LIMIT = 10.0
 BIG = 12_000_000
@@ -134,6 +137,30 @@ async def test_reader_is_cancelled(proxy: ChaosProxy) -> None:
     (await ended(last)).result()
     assert conn.is_settled
     await conn.disconnect()
+
+
+async def test_writer_does_not_wait_for_others() -> None:
+    """Once his own words are sent he waits for his reply alone, though others' are stuck behind them."""
+    first, second = (b"*2\r\n$4\r\nECHO\r\n$1\r\n%d\r\n" % n for n in (1, 2))
+    go_on = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.receive(len(b"*1\r\n$4\r\nPING\r\n"))
+        peer.send(b"+PONG\r\n")
+        assert peer.receive(len(first + second)) == first + second
+        peer.send(b"$1\r\n1\r\n$1\r\n2\r\n")
+        # The rest is not read.
+        go_on.wait(LIMIT)
+
+    with Server(serve) as server:
+        conn = await opened(server.endpoint)
+        tasks = [asyncio.create_task(echo(conn, *words)) for words in [("1",), ("2",), ("x", BIG)]]
+        for task in tasks[:2]:
+            (await ended(task)).result()
+        assert conn.pending == 1
+        go_on.set()
+        with pytest.raises(redis.ConnectionError):
+            (await ended(tasks[2])).result()
 
 
 def names(task: "asyncio.Task[Any]") -> set[str]:

@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from pool.testing.aio import check_manager
 from support.aio_net import start, until
 from support.real import HOST, RealServer, free_port
 from support.replicas import RedisMember
-from support.servers import Peer, Server
+from support.servers import Peer, Server, wait_readable
 
 LIMIT = 10.0
 """Seconds that a test gives a call that should succeed."""
@@ -41,6 +42,13 @@ def server(redis_server: RealServer) -> Iterator[RealServer]:
 def proxy(server: RealServer) -> Iterator[ChaosProxy]:
     with ChaosProxy(HOST, server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    gate = threading.Event()
+    yield gate
+    gate.set()
 
 
 @asynccontextmanager
@@ -210,9 +218,10 @@ async def test_lost(proxy: ChaosProxy, how: str) -> None:
             proxy.reset()
         else:
             proxy.close_connections()
+        why = {"interrupt": "interrupted", "dispose": "closed"}.get(how, "")
         errors = []
         for call in calls:
-            with pytest.raises(redis.ConnectionError, match="is lost") as raised:
+            with pytest.raises(redis.ConnectionError, match=f"is lost: .*{why}") as raised:
                 await call.outcome()
             errors.append(raised.value)
         assert len(set(map(id, errors))) == 20
@@ -280,6 +289,24 @@ async def test_server_talks_nonsense(noise: bytes) -> None:
                 assert await conn.ask("GET", "key", timeout=LIMIT) == 1
             await until(lambda: not conn.is_settled)
             assert not await manager.check_aliveness(server.endpoint, conn, BRIEF)
+
+
+async def test_unasked(gate: threading.Event) -> None:
+    """What comes while nobody asks is not taken for the answer to a PING."""
+
+    def serve(peer: Peer) -> None:
+        peer.receive(len(b"*1\r\n$4\r\nPING\r\n"))
+        peer.send(b"+PONG\r\n")
+        gate.wait(LIMIT)
+        peer.send(b"+PONG\r\n")
+        peer.ending()
+
+    with Server(serve) as server:
+        async with opened(server.endpoint) as (manager, conn):
+            gate.set()
+            wait_readable(conn.stream.raw)
+            assert not await manager.check_aliveness(server.endpoint, conn, LIMIT)
+            assert not conn.is_connected
 
 
 # --- The manager ---

@@ -4,6 +4,7 @@
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Iterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from pool.testing.sync import check_manager
 from support.sync_net import start, until
 from support.real import HOST, RealServer, free_port
 from support.replicas import RedisMember
-from support.servers import Peer, Server
+from support.servers import Peer, Server, wait_readable
 
 LIMIT = 10.0
 """Seconds that a test gives a call that should succeed."""
@@ -42,6 +43,13 @@ def server(redis_server: RealServer) -> Iterator[RealServer]:
 def proxy(server: RealServer) -> Iterator[ChaosProxy]:
     with ChaosProxy(HOST, server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    gate = threading.Event()
+    yield gate
+    gate.set()
 
 
 @contextmanager
@@ -211,9 +219,10 @@ def test_lost(proxy: ChaosProxy, how: str) -> None:
             proxy.reset()
         else:
             proxy.close_connections()
+        why = {"interrupt": "interrupted", "dispose": "closed"}.get(how, "")
         errors = []
         for call in calls:
-            with pytest.raises(redis.ConnectionError, match="is lost") as raised:
+            with pytest.raises(redis.ConnectionError, match=f"is lost: .*{why}") as raised:
                 call.outcome()
             errors.append(raised.value)
         assert len(set(map(id, errors))) == 20
@@ -281,6 +290,24 @@ def test_server_talks_nonsense(noise: bytes) -> None:
                 assert conn.ask("GET", "key", timeout=LIMIT) == 1
             until(lambda: not conn.is_settled)
             assert not manager.check_aliveness(server.endpoint, conn, BRIEF)
+
+
+def test_unasked(gate: threading.Event) -> None:
+    """What comes while nobody asks is not taken for the answer to a PING."""
+
+    def serve(peer: Peer) -> None:
+        peer.receive(len(b"*1\r\n$4\r\nPING\r\n"))
+        peer.send(b"+PONG\r\n")
+        gate.wait(LIMIT)
+        peer.send(b"+PONG\r\n")
+        peer.ending()
+
+    with Server(serve) as server:
+        with opened(server.endpoint) as (manager, conn):
+            gate.set()
+            wait_readable(conn.stream.raw)
+            assert not manager.check_aliveness(server.endpoint, conn, LIMIT)
+            assert not conn.is_connected
 
 
 # --- The manager ---
