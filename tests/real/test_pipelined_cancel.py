@@ -154,7 +154,8 @@ async def test_writer_does_not_wait_for_others() -> None:
 
     with Server(serve) as server:
         conn = await opened(server.endpoint)
-        tasks = [asyncio.create_task(echo(conn, *words)) for words in [("1",), ("2",), ("x", BIG)]]
+        sizes = {"1": 1, "2": 1, "x": BIG}
+        tasks = [asyncio.create_task(echo(conn, *words)) for words in sizes.items()]
         for task in tasks[:2]:
             (await ended(task)).result()
         assert conn.pending == 1
