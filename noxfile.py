@@ -80,6 +80,8 @@ def install(session: nox.Session, *groups: str) -> None:
 
 def install_wheel(session: nox.Session, *groups: str) -> None:
     """Install the wheel as a user would get it, and the dependencies of these groups."""
+    # Else each process that runs tests would compile them all again, and each that tests start, the library.
+    session.env["PYTHONDONTWRITEBYTECODE"] = None
     install(session, *groups)
     session.install("--quiet", "--force-reinstall", "--no-deps", built_wheel())
 
