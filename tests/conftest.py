@@ -1,5 +1,6 @@
-"""What holds for every test: where the library came from is shown, and CI skips nothing."""
+"""What holds for every test: where the library came from is shown, garbage is its own, CI skips nothing."""
 
+import gc
 import os
 from collections.abc import Generator
 from importlib.util import find_spec
@@ -43,3 +44,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _no_skip(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Hide from the collector what is there before any test runs.
+
+    Many tests collect garbage, and would visit thousands of tests each time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

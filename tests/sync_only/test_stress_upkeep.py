@@ -56,17 +56,6 @@ def _busy_switching() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _little_garbage() -> Iterator[None]:
-    """Let a garbage collection look only at what this test makes: it makes many."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     """Keep no log records: a traceback in one keeps alive what its frames hold, a lost lease for one."""
     logging.disable()
