@@ -42,6 +42,7 @@ class DnsServer:
         self.mode: Mode = "answer"
         self.queries = 0
         self._closed = False
+        self._unanswered: list[tuple[bytes, tuple[str, int]]] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -64,10 +65,14 @@ class DnsServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Whoever was given no answer in pool.sync asks on in a thread of his: let him come to his end here.
+        # Whoever was given no answer in pool.sync asks on in a thread of his: let him come to his end here,
+        # with the answer he waits for, else it takes the seconds after which he asks again.
         self.mode = "answer"
         deadline = time.monotonic() + PATIENCE
         while any(thread.name.startswith("look up") for thread in threading.enumerate()):
+            while self._unanswered:
+                data, client = self._unanswered.pop()
+                self._socket.sendto(self._answer(data), client)
             assert time.monotonic() < deadline, "somebody asks for ever"
             time.sleep(0.005)
         self._closed = True
@@ -82,7 +87,9 @@ class DnsServer:
             if self._closed:
                 return
             self.queries += 1
-            if self.mode != "silent":
+            if self.mode == "silent":
+                self._unanswered.append((data, client))
+            else:
                 self._socket.sendto(self._answer(data), client)
 
     def _answer(self, data: bytes) -> bytes:
