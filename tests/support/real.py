@@ -26,6 +26,9 @@ HOST = "127.0.0.1"
 PATIENCE = 30.0
 """Seconds after which a server that should start or end never will."""
 
+ROOM = 2 << 30
+"""Bytes that must be free in memory for a server to live there."""
+
 PROC = Path("/proc")
 
 
@@ -37,7 +40,7 @@ class RealServer(ABC):
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.folder = Path(mkdtemp(prefix=f"twinpool-{self.name}-"))
+        self.folder = Path(mkdtemp(prefix=f"twinpool-{self.name}-", dir=in_memory()))
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -295,6 +298,16 @@ class PostgresServer(RealServer):
         program = cls.program()
         assert program
         return program.with_name(name)
+
+
+def in_memory() -> Path | None:
+    """Return a folder in memory with room for servers, ``None`` if there is none: disks are slow."""
+    folder = Path("/dev/shm")
+    try:
+        room = shutil.disk_usage(folder).free if os.access(folder, os.W_OK) else 0
+    except OSError:
+        return None
+    return folder if room > ROOM else None
 
 
 # --- Processes and ports -----------------------------------------------------------------------------------
