@@ -43,6 +43,9 @@ async def test_a_clear_that_interrupts_cuts_a_hello_short() -> None:
         core.clear("a", 0, state, None, True, effects)
         await engine.perform(effects)
         engine.dismiss(core.ready("a", 0, core.begin("a", 0), 0.0))  # type: ignore[arg-type]
+        # Who clears has learnt something, of which the caller waits to be shown.
+        cluster["a"].hello = {"term": 1}
+        topology.request_check()
         assert await call.result() == 3
         assert first.closed
     assert cluster.links == []
