@@ -149,7 +149,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", "-q", *most, *bounds)
 
 
-#: What tells most in little time: neither real servers and programs, nor cancellation at every step.
+#: What tells most in little time: neither real servers and programs, nor cancellation at every step, and a
+#: quarter of the examples.
 QUICK = ["tests/behaviour", "tests/core", "tests/tools"]
 LONG = {"test_benchmark_topologies", "test_benchmarks", "test_demo", "test_docs"}
 
@@ -162,7 +163,8 @@ def quick(session: nox.Session) -> None:
         *QUICK,
         *(str(path) for path in Path("tests").glob("test_*.py") if path.stem not in LONG),
     ]
-    session.run("pytest", "-q", *side_by_side(4), "-m", "not slow", *(session.posargs or tests))
+    bounds = ["-m", "not slow", "--hypothesis-profile", "quick"]
+    session.run("pytest", "-q", *side_by_side(4), *bounds, *(session.posargs or tests))
 
 
 @nox.session(python=PYTHONS, requires=["build"])

@@ -6,8 +6,14 @@ from collections.abc import Generator
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
 
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+#: For each property, the same ones every time; ``--hypothesis-profile quick`` tries fewer of them.
+settings.register_profile("all", max_examples=400, deadline=None, derandomize=True, database=None)
+settings.register_profile("quick", settings.get_profile("all"), max_examples=100)
+settings.load_profile("all")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -89,11 +89,7 @@ class Machine(Calling, Keeping, Telling):
 
 TestCore = Machine.TestCase
 TestCore.settings = settings(
-    max_examples=400,
     stateful_step_count=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
     # To make a failure smaller, or to explain it, takes minutes: the steps that led to it are few anyway.
     phases=[Phase.generate],
 )

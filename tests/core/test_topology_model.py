@@ -302,11 +302,8 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=300,
+    max_examples=settings().max_examples * 3 // 4,
     stateful_step_count=80,
-    deadline=None,
-    derandomize=True,
-    database=None,
     # As for the core of pools: to make a failure smaller takes too long.
     phases=[Phase.generate],
 )

@@ -119,6 +119,7 @@ def test_line_numbers_are_those_of_the_source_plus_the_header(
     assert [*map(len, found)] == [*map(len, wanted)]
 
 
+@pytest.mark.slow
 def test_positions_hold_for_this_project_too() -> None:
     """Every definition of the library is where its source says, one line lower."""
     for name, text in generate(ROOT).items():
