@@ -373,7 +373,9 @@ async def test_structured_records(caplog: pytest.LogCaptureFixture) -> None:
     assert vars(records[3])["remaining_time"] > 0
     assert vars(records[4])["address"] == "a"
     told = {vars(r)["event"] for r in caplog.records if r.name == "pool.topology"}
-    assert told == {event_type.__name__ for event_type in TOLD[:9]} - {"ServerHeartbeatFailedEvent"}
+    # A check may be under way when the topology is closed, which makes it fail.
+    failed = {"ServerHeartbeatFailedEvent"}
+    assert told - failed == {event_type.__name__ for event_type in TOLD[:9]} - failed
 
 
 async def test_a_selection_is_not_logged_where_nobody_reads_it(
