@@ -44,7 +44,8 @@ class MultiplexedPool(Generic[EndpointT, ConnectionT]):
 
     For protocols that carry several requests on one connection and match the replies themselves. A caller
     gets the connection that the fewest others use. While the least loaded one is busy and there are fewer
-    than ``size``, he opens one more, as in a ``ConnectionPool``; if that fails, he shares one that works.
+    than ``size``, he opens one more, as in a ``ConnectionPool``; if that fails, or takes half of his time, he
+    shares one that works.
 
     A connection is broken once the error of a body was refused by ``can_reuse``, or a lease was discarded, or
     a check or another hook failed. Nobody new gets it, and when its last caller has left, it is closed. The

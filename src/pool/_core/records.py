@@ -106,6 +106,8 @@ class Entry:
 
     fill = Aside(False)
     """Whether the upkeep opens it, for nobody yet."""
+    optional = Aside(False)
+    """Whether its opener could do without: there are others that he may share."""
     evicted = Aside(False)
     """Whether a clear that pauses overtook it."""
     services: Aside[set[Hashable] | None] = Aside(None)

@@ -18,6 +18,7 @@ from pool._core.ledger import ERROR, IDLENESS
 from pool._core.pool import PoolCore, entry_of
 from pool._core.records import Claim, Effects, Entry, Wakeable
 from pool._core.states import (
+    CONNECTING,
     FORKED,
     GONE,
     IDLE,
@@ -236,6 +237,11 @@ class Shares(PoolCore):
             return False
         # While there is any that works, a failure is a reason to wait.
         return trunk is None or now >= home.retry
+
+    def _assign(self, entry: Entry, claim: Claim) -> None:
+        super()._assign(entry, claim)
+        if entry.state is CONNECTING:
+            entry.optional = bool(home_of(entry).loads)
 
     def _give_share(self, trunk: Trunk, now: float) -> Share:
         share = Share(trunk, now)

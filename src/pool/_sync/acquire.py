@@ -149,7 +149,11 @@ class Attempt(Generic[EndpointT, ConnectionT]):
     def _connect(self, entry: Entry) -> None:
         """Open a connection. The claim holds nothing afterwards if a clear overtook it."""
         engine = self.engine
-        seconds = _least(engine.options.connect_timeout, self._left())
+        left = self._left()
+        if left is not None and entry.optional:
+            # The rest is for one of the others, should this one not be there in time.
+            left /= 2
+        seconds = _least(engine.options.connect_timeout, left)
         try:
             service = connect(engine, entry, seconds)
         except Overtaken:
