@@ -164,7 +164,7 @@ class Attempt(Generic[EndpointT, ConnectionT]):
                 raise self._refusal(CLOSED) from error
             effects = engine.core.instead(self.claim, clock(), self._patient())
             if effects is not None:
-                tell_of_failure(failures, self.endpoint, error)
+                tell_of_failure(failures, self.endpoint, error, "beside those that work")
                 await self._proceed(effects)
                 return
             if self._late(_EARLY):

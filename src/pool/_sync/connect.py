@@ -107,8 +107,10 @@ def stock(engine: Engine[EndpointT, ConnectionT], claim: Claim) -> BaseException
     return failure
 
 
-def tell_of_failure(failures: int, endpoint: object, error: BaseException) -> None:
+def tell_of_failure(
+    failures: int, endpoint: object, error: BaseException, purpose: str = "for stock"
+) -> None:
     """Log a failed connect that reaches no caller (``failures``: which one in a row)."""
     # An outage is news once.
     tell = log.warning if failures == 1 else log.debug
-    tell("cannot open a connection to %r for stock: %r", endpoint, error)
+    tell("cannot open a connection to %r %s: %r", endpoint, purpose, error)
