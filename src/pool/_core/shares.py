@@ -276,8 +276,11 @@ class Shares(PoolCore):
     def _put(self, entry: Entry, now: float, effects: Effects, since: float | None = None) -> None:
         if isinstance(entry, Share):
             trunk = self._part(entry)
+            if since is None:
+                # Whoever leaves after this one, without having touched it, does not make it older.
+                trunk.since = now
             if not trunk.pending:
-                self._rest(trunk, now, now if since is None else trunk.since, effects)
+                self._rest(trunk, now, trunk.since, effects)
         else:
             assert isinstance(entry, Trunk), "bug: a record of another pool"
             self._rest(entry, now, now if since is None else since, effects)
