@@ -1,8 +1,9 @@
 """What a share leaves behind when it has ended: the time of the last use, and nothing else."""
 
-from core.sharing import SharedDesk
+from core.desk import entry_of
+from core.sharing import SharedDesk, share_of
 
-from pool._core.states import IDLE
+from pool._core.states import CHECKING, IDLE
 
 
 def test_a_share_that_nobody_touched_does_not_make_the_connection_older() -> None:
@@ -14,3 +15,18 @@ def test_a_share_that_nobody_touched_does_not_make_the_connection_older() -> Non
     desk.apply(desk.core.abandon(untouched, 201.0))
     assert (desk.trunk(1).state, desk.trunk(1).since) == (IDLE, 200.0)
     assert desk.held(desk.take("a", 205.0)) == [1]
+
+
+def test_nobody_is_remembered_who_opened_it() -> None:
+    """He may be a task, with all that it keeps; nor does a check go by his name."""
+    desk = SharedDesk(health_check_interval=5.0)
+    caller = desk.want(owner="ann")
+    caller.stack = ((caller.code, 0),)
+    permit = entry_of(caller)
+    permit.stack = caller.stack
+    desk.proceed(caller, 0.0)
+    assert (permit.owner, permit.stack, share_of(caller).owner) == (None, None, "ann")
+    desk.back(caller)
+    assert len(desk.chores(10.0).checks) == 1
+    (checker,) = desk.core.survey("a", False, 11.0).homes[0].holders
+    assert (checker.owner, checker.code, checker.doing) == (None, None, CHECKING)

@@ -354,6 +354,8 @@ class Shares(PoolCore):
 
     def _arrive(self, entry: Entry, service: Any, now: float, effects: Effects) -> None:
         super()._arrive(entry, service, now, effects)
+        # Whoever has opened it has a share like all others: it must not keep alive what he is.
+        entry.owner = entry.stack = None
         assert isinstance(entry, Trunk), "bug: a record of another pool"
         gone = home_of(entry).gone
         if (
