@@ -101,8 +101,10 @@ class Share(Entry):
 
     def __del__(self) -> None:
         if self.state in OWED:
-            # A garbage collection may have cut the reference already.
+            # A garbage collection may have cut the references already: also that to the connection, if only
+            # lost shares have it.
             self.trunk.shares[self.place] = ref(self)
+            self.home.entries[self.id] = self.trunk.ref
             self.home.lost(self)
 
 
