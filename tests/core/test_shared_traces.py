@@ -60,3 +60,18 @@ def test_what_a_garbage_collection_finds_is_counted_until_it_is_closed(broken: b
     assert len(desk.closing) == desk.core.stats("a", False).closing == 1
     desk.close(2.0)
     assert desk.place.entries == {}
+
+
+def test_what_is_gone_is_not_retracted() -> None:
+    """It was closed since it was opened: there is nothing left to end."""
+    desk = SharedDesk(2)
+    opened = desk.open(2)
+    desk.clear("a")
+    assert desk.core.retract(opened).close == []
+    desk.close(1.0)
+    effects = desk.core.retract(opened)
+    assert not effects
+    assert [(trunk.state, trunk.doomed, trunk.marked) for trunk in opened] == [
+        (GONE, STALE, False)
+    ] * 2
+    assert desk.place.marked == 0

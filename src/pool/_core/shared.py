@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pool._core.ledger import IDLENESS
 from pool._core.records import NOTHING, Effects, Entry, Filler, Wakeable
 from pool._core.shares import Shares, shared
-from pool._core.states import CLOSING, FORKED, IDLE, READY, SHARED
+from pool._core.states import CLOSING, FORKED, GONE, IDLE, READY, SHARED
 from pool._core.trunk import Trunk
 
 __all__ = ["Members", "SharedCore"]
@@ -149,7 +149,7 @@ class SharedCore(Shares):
         """Close what was just opened, or when the last caller has left it."""
         effects = Effects()
         for entry in entries:
-            if entry.ready and entry.state not in (CLOSING, FORKED):
+            if entry.ready and entry.state not in (CLOSING, GONE, FORKED):
                 self._condemn(entry, IDLENESS, False, effects)
         return effects
 
