@@ -42,7 +42,7 @@ class SharedDesk(Desk):
         **options: Any,
     ) -> None:
         super().__init__(chance, vet_after)
-        defaults = {"max_connecting": 9, "idle_timeout": None}
+        defaults = {"max_connecting": 9, "idle_timeout": None, "total_max_size": None}
         given = PoolOptions(**{**defaults, **options, "max_size": size})
         self.core = SharedCore(
             given, vet_after, Waiter, lambda: self.chance, self._alert, max_pending

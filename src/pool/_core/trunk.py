@@ -14,6 +14,7 @@ from typing import Any
 from weakref import ref
 
 from pool._core.home import Home
+from pool._core.ledger import ERROR
 from pool._core.records import Aside, Entry
 from pool._core.states import CLOSING, IDLE, IN_USE, OWED, SHARED, VETTING
 
@@ -194,7 +195,8 @@ class SharedHome(Home):
     def working(self) -> list[Trunk]:
         """The connections that are open and not broken, the oldest first."""
         open_ones = [trunk for trunk in self.every() if trunk.ready and trunk.state is not CLOSING]
-        return [trunk for trunk in open_ones if trunk.id not in self.breaking]
+        # A broken one may be listed no more while callers have it still.
+        return [trunk for trunk in open_ones if trunk.doomed != ERROR]
 
     def hide(self, entry: Entry) -> None:
         if isinstance(entry, Trunk):
