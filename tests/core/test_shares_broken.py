@@ -243,6 +243,21 @@ def test_who_waits_after_a_failure_is_served_by_the_upkeep() -> None:
     assert caller.verdict is GRANTED
 
 
+def test_without_a_collector_whoever_comes_serves_those_who_wait() -> None:
+    """The pause is over: the first of them connects, and nobody overtakes him."""
+    desk = SharedDesk(2, 1, chance=1.0, background_collector=False)
+    desk.use(0.0)
+    caller = desk.want(1.0)
+    desk.fails(caller, 1.0)
+    desk.close(1.0)
+    early = desk.want(1.05)
+    assert (caller.verdict, early.verdict) == (WAITING, WAITING)
+    late = desk.want(1.1)
+    assert (caller.verdict, caller.waiter.woken) == (GRANTED, 1)
+    assert entry_of(caller).state is CONNECTING
+    assert (early.verdict, late.verdict) == (WAITING, WAITING)
+
+
 # -- given up ------------------------------------------------------------------------------------------
 
 

@@ -195,6 +195,9 @@ class Shares(PoolCore):
         grow: bool,
     ) -> None:
         """Give the claim a share, a permit to connect (if it may ``grow``) or a place in the queue."""
+        if home.queue and not first:
+            # A pause may be over, and nobody else may look.
+            self._serve(home, now, effects)
         trunk = self._least(home, now, effects)
         turn = first or not home.queue
         if turn and patient and grow and self._grows(home, trunk, now):
