@@ -1,11 +1,83 @@
-"""How shared connections end: closed, cleared, used up, too old; exact books of every move, by hand."""
+"""How shared connections end: not opened, closed, cleared, used up, too old."""
 
 import pytest
 from core.desk import entry_of
 from core.sharing import SharedDesk, share_of
 
 from pool._core.ledger import IDLENESS, POOL_CLOSED, STALE
-from pool._core.states import CLOSED, CLOSING, CONNECTING, IDLE, WAITING
+from pool._core.states import CLOSED, CLOSING, CONNECTING, GRANTED, IDLE, WAITING
+
+# -- a connect that fails ------------------------------------------------------------------------------
+
+
+def test_whose_connect_fails_shares_what_works() -> None:
+    """And nobody connects again before the pause is over, as long as anything works."""
+    desk = SharedDesk(3, chance=1.0)
+    desk.use(0.0)
+    caller = desk.want(1.0)
+    failed = entry_of(caller)
+    assert desk.fails(caller, 1.0) is not None
+    assert desk.held(caller) == [1]
+    assert (desk.closing, failed.state, desk.place.errors) == ([failed], CLOSING, 1)
+    assert (desk.members.broken, desk.place.retry) == ([], 1.1)
+    desk.close(1.0)
+    assert desk.held(desk.want(1.05)) == [1]
+    assert entry_of(desk.want(1.1)).state is CONNECTING
+
+
+def test_he_waits_before_all_others_if_what_works_is_full() -> None:
+    """His turn had come."""
+    desk = SharedDesk(2, 1, max_connecting=1)
+    (holder,) = desk.use(0.0)
+    caller, other = desk.want(1.0), desk.want(1.0)
+    assert other.verdict is WAITING
+    desk.fails(caller, 1.0)
+    assert caller.verdict is WAITING
+    desk.back(holder, now=1.5)
+    assert (caller.verdict, other.verdict) == (GRANTED, WAITING)
+    assert desk.held(caller) == [1]
+
+
+@pytest.mark.parametrize("most", [None, 1])
+def test_who_has_no_time_left_gets_his_error_unless_there_is_a_share(most: int | None) -> None:
+    """He does not wait."""
+    desk = SharedDesk(2, most)
+    desk.use(0.0)
+    caller = desk.want()
+    permit = entry_of(caller)
+    effects = desk.fails(caller, 1.0, patient=False)
+    assert (effects is None) == (most == 1)
+    assert (caller.entry is permit) == (most == 1)
+
+
+def test_the_error_is_his_if_nothing_works() -> None:
+    """Whether there was anything, or it is broken or cleared, or the pool is closed."""
+    desk = SharedDesk(3)
+    assert desk.fails(desk.want()) is None
+    desk = SharedDesk(3)
+    (holder, other) = (*desk.use(0.0), desk.want())
+    desk.ruin(holder)
+    assert desk.fails(other) is None
+    desk = SharedDesk(3)
+    (holder, other) = (*desk.use(0.0), desk.want())
+    desk.clear("a")
+    assert desk.fails(other) is None
+    desk.use(1.0)
+    desk = SharedDesk(3)
+    (holder, other) = (*desk.use(0.0), desk.want())
+    desk.apply(desk.core.shut(None, True))
+    assert desk.fails(other) is None
+
+
+def test_who_was_overtaken_by_a_clear_does_not_share_instead() -> None:
+    """He retreats, as he always does."""
+    desk = SharedDesk(3)
+    caller = desk.want()
+    desk.clear("a")
+    desk.use(1.0)
+    assert desk.fails(caller, 1.0) is None
+    assert entry_of(caller).state is CONNECTING
+
 
 # -- the end of the pool, and clears -------------------------------------------------------------------
 
