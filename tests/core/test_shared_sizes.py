@@ -4,7 +4,7 @@ import pytest
 from core.books import Waiter
 from core.sharing import SharedDesk, share_of
 
-from pool._core.ledger import IDLENESS
+from pool._core.ledger import IDLENESS, STALE
 from pool._core.records import NOTHING, Effects
 from pool._core.shared import Members
 from pool._core.states import CHECKING, CLOSING, CONNECTING, FORKED, GRANTED, IDLE, WAITING
@@ -275,6 +275,35 @@ def test_what_is_used_is_kept_and_the_size_with_it() -> None:
     desk.back(*callers, *more)
     assert len(desk.close(1.0)) == 3
     assert list(desk.place.entries) == [4]
+
+
+def test_a_connect_in_place_of_a_broken_one_is_one_place_with_it() -> None:
+    """It is not removed twice: the size is never less than what stays."""
+    desk = SharedDesk(2)
+    callers = [desk.want(), desk.want()]
+    for caller in callers:
+        desk.proceed(caller, 0.0)
+    desk.ruin(callers[0])
+    desk.close(0.0)
+    connecting = desk.want(1.0)
+    assert reduce(desk, 1) == 0
+    assert (desk.members.size, desk.members.broken) == (2, [])
+    desk.proceed(connecting, 1.0)
+    desk.back(callers[1], connecting)
+    assert (reduce(desk, 1), desk.members.size) == (1, 1)
+    assert (reduce(desk, 5), desk.members.size) == (1, 0)
+    assert len(desk.closing) == 2
+
+
+def test_what_is_on_its_way_out_is_as_good_as_room() -> None:
+    """It need not be removed once more."""
+    desk = SharedDesk(1)
+    (holder,) = desk.use(0.0)
+    desk.clear("a")
+    assert (reduce(desk, 1), desk.members.size, desk.trunk(1).doomed) == (1, 0, STALE)
+    desk.back(holder)
+    desk.close(0.0)
+    assert desk.want().verdict is WAITING
 
 
 def test_idle_ones_go_before_those_in_use() -> None:

@@ -121,13 +121,16 @@ class SharedCore(Shares):
             By how much it is smaller, and what must be done.
         """
         effects = Effects()
+        count = min(count, self._max_size)
         known = self._homes.get(endpoint)
         if known is None:
-            removed = min(count, self._max_size)
-            self._max_size -= removed
-            return removed, effects
+            self._max_size -= count
+            return count, effects
         home = shared(known)
-        left = count - min(count, max(self._max_size - home.places(), 0))
+        # What is to be closed anyway is as good as room. Whoever connects in place of a broken one counts as
+        # well as that: the one place is free when both are gone.
+        kept = sum(trunk.state is not CLOSING and not trunk.doomed for trunk in home.every())
+        left = max(kept + len(home.gone) + len(home.breaking) - (self._max_size - count), 0)
         for listed in (home.gone, home.breaking):
             for number in list(listed)[:left]:
                 del listed[number]
@@ -141,9 +144,10 @@ class SharedCore(Shares):
             if left and include_pending and trunk.state is SHARED:
                 self._doom(trunk, IDLENESS)
                 left -= 1
-        self._max_size -= count - left
+        removed = count - min(count, left)
+        self._max_size -= removed
         self._measure(home, effects)
-        return count - left, effects
+        return removed, effects
 
     def retract(self, entries: Iterable[Entry]) -> Effects:
         """Close what was just opened, or when the last caller has left it."""
