@@ -162,6 +162,7 @@ def test_it_waits_longer_after_each_failure() -> None:
 def test_the_pause_after_a_failure_is_not_cut_short_by_another_break() -> None:
     """Nor does a break cut it."""
     desk = broken(1, chance=1.0)
+    now = 0.0
     for _ in range(3):
         now = desk.place.retry
         desk.fail(desk.chores(now), now)
@@ -190,7 +191,7 @@ def test_a_caller_replaces_it_at_once_if_nothing_works() -> None:
     (holder,) = desk.use(0.0)
     desk.ruin(holder)
     waiting = desk.want()
-    assert waiting.verdict is WAITING
+    assert waiting.entry is None
     desk.close(1.0)
     assert waiting.verdict is GRANTED
     assert entry_of(waiting).state is CONNECTING
@@ -222,7 +223,7 @@ def test_the_upkeep_connects_for_those_who_wait_in_a_pause() -> None:
     """They could not when they came, and all that works is full."""
     desk = broken(1, max_pending=1)
     waiting = desk.want(0.05)
-    assert waiting.verdict is WAITING
+    assert waiting.entry is None
     chores = desk.chores(0.1)
     assert len(chores.fills) == 1
     desk.fill(chores, 0.2)
@@ -237,7 +238,7 @@ def test_who_waits_after_a_failure_is_served_by_the_upkeep() -> None:
     caller = desk.want(1.0)
     desk.fails(caller, 1.0)
     desk.close(1.0)
-    assert caller.verdict is WAITING
+    assert caller.entry is None
     assert desk.core._agenda.next() == 1.1
     desk.fill(desk.chores(1.1), 1.2)
     assert caller.verdict is GRANTED

@@ -258,9 +258,9 @@ def lose(desk: SharedDesk, caller: Caller, cyclic: bool) -> None:
     if cyclic:
         cycle: list[Any] = [caller.entry]
         cycle.append(cycle)
-    caller.entry = None
-    if cyclic:
+        caller.entry = None
         assert desk.alerts == 0
         del cycle
         gc.collect()
+    caller.entry = None
     assert desk.alerts == 1, "somebody keeps it alive"
