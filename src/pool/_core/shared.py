@@ -146,7 +146,6 @@ class SharedCore(Shares):
                 left -= 1
         removed = count - min(count, left)
         self._max_size -= removed
-        self._measure(home, effects)
         return removed, effects
 
     def retract(self, entries: Iterable[Entry]) -> Effects:
@@ -181,7 +180,8 @@ class SharedCore(Shares):
         return Members(
             list(working.values()),
             list(broken.values()),
-            [connection for _, connection in sorted((working | broken).items(), key=_number)],
+            # No two have the same number: the user's objects are never compared.
+            [connection for _, connection in sorted((working | broken).items())],
             sum(trunk.pending for trunk in home.every()),
             self._max_size,
         )
@@ -204,7 +204,3 @@ class SharedCore(Shares):
             shared(home).gone.clear()
             shared(home).breaking.clear()
         return effects
-
-
-def _number(item: tuple[int, Any]) -> int:
-    return item[0]

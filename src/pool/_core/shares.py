@@ -269,10 +269,10 @@ class Shares(PoolCore):
     def _part(self, share: Share) -> Trunk:
         """A share ends."""
         trunk = share.trunk
-        trunk.shares.pop(share.place, None)
+        del trunk.shares[share.place]
         trunk.pending -= 1
         share.state = GONE
-        if trunk.pending and not share.alone:
+        if trunk.pending:
             self._admit_others(trunk)
         return trunk
 
@@ -297,7 +297,6 @@ class Shares(PoolCore):
             self._close(trunk, trunk.doomed or IDLENESS, effects)
         else:
             self._admit_others(trunk)
-            self._unmark(trunk, effects)
             self._plan(trunk, self._look(trunk), effects)
 
     def _close(self, entry: Entry, reason: str, effects: Effects) -> None:
@@ -325,9 +324,7 @@ class Shares(PoolCore):
         entry.home.hide(entry)
 
     def _mark(self, entry: Entry) -> None:
-        # A share does not become idle.
-        if not isinstance(entry, Share):
-            super()._mark(entry)
+        """Nothing: whatever comes back is looked at in any case."""
 
     def _surplus(self, entry: Entry, now: float) -> bool:
         # What is too much is chosen when the pool is made smaller.
@@ -349,11 +346,7 @@ class Shares(PoolCore):
         return broken > home.connecting or bool(home.queue)
 
     def _may_fill(self, home: Home, anyway: bool = False) -> bool:
-        return (
-            self._may_connect(home)
-            and self._lacks(home)
-            and home.filling < (1 if home.failures else home.ramp)
-        )
+        return self._may_connect(home) and self._lacks(home) and home.filling < home.ramp
 
     def _arrive(self, entry: Entry, service: Any, now: float, effects: Effects) -> None:
         super()._arrive(entry, service, now, effects)

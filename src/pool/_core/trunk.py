@@ -126,9 +126,6 @@ class Loads:
         self._levels: dict[int, OrderedDict[Trunk, None]] = {}
         self._least = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._levels)
-
     def least(self) -> Trunk | None:
         """Return the least loaded one, if there is any."""
         if not self._levels:
