@@ -20,7 +20,11 @@ def test_permits_are_given_as_far_as_there_is_room() -> None:
     assert claims is not None
     assert [claim.entry.id for claim in claims if claim.entry] == [1, 2]
     assert {claim.entry.state for claim in claims if claim.entry} == {CONNECTING}
-    assert {claim.verdict for claim in claims} == {GRANTED}
+    assert {(claim.verdict, claim.endpoint) for claim in claims} == {(GRANTED, "a")}
+    assert [each.seconds for each in desk.core.survey("a", False, 3.0).homes[0].holders] == [
+        2.0,
+        2.0,
+    ]
     assert (desk.place.filling, desk.place.warmers) == (0, ())
     assert desk.admit(3) == []
     first = desk.filler_waits
@@ -50,9 +54,12 @@ def test_what_is_closing_is_waited_for() -> None:
     desk = SharedDesk(1)
     desk.ruin(*desk.use(0.0))
     assert desk.admit(1) == []
-    assert desk.filler_waits.woken == 0
+    first = desk.filler_waits
+    assert desk.admit(1) == []
+    second = desk.filler_waits
+    assert (first.woken, second.woken) == (0, 0)
     desk.close(1.0)
-    assert desk.filler_waits.woken == 1
+    assert (first.woken, second.woken) == (1, 1)
     claims = desk.admit(1)
     assert claims is not None
     assert len(claims) == 1
@@ -103,7 +110,9 @@ def test_what_was_opened_in_vain_is_closed_again() -> None:
     idle = [trunk for trunk in opened if trunk is not used]
     (connecting,) = desk.admit(1) or []
     assert connecting.entry is not None
-    desk.apply(desk.core.retract([*opened, connecting.entry]))
+    effects = desk.core.retract([*opened, connecting.entry])
+    desk.apply(effects)
+    assert effects.interrupt == []
     assert desk.closing == idle
     assert {trunk.doomed for trunk in opened} == {IDLENESS}
     assert connecting.entry.doomed == ""
@@ -203,6 +212,7 @@ def test_what_others_have_opened_is_taken_over() -> None:
     entry = claim.entry
     assert entry is not None
     assert (entry.connection, entry.begun, entry.state) == ("theirs", True, CONNECTING)
+    assert (claim.endpoint, entry.since) == ("a", 3.0)
     desk.apply(desk.core.filled(claim, "service", 4.0))
     assert (entry.state, entry.since, entry.service) == (IDLE, 4.0, "service")
     assert desk.members.all == ["connection 1", "theirs"]

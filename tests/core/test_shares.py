@@ -61,9 +61,22 @@ def test_an_end_by_the_long_way_is_the_same() -> None:
     (caller,) = desk.use(1.0)
     share = desk.core.end(caller, 4.0)
     assert share is not None
+    assert share.doomed == ""
     assert (desk.members.pending, desk.trunk(1).state) == (1, SHARED)
     desk.apply(desk.core.put(share, 5.0))
     assert (desk.members.pending, desk.trunk(1).state, desk.trunk(1).since) == (0, IDLE, 5.0)
+
+
+def test_who_has_opened_it_has_a_share_since_then() -> None:
+    """And the service that was reached is known."""
+    desk = SharedDesk()
+    caller = desk.want(1.0)
+    (connecting,) = desk.core.survey("a", False, 3.0).homes[0].holders
+    assert (connecting.doing, connecting.seconds) == (CONNECTING, 2.0)
+    entry_of(caller).begun = True
+    desk.apply(desk.core.opened(caller, "service", 5.0, True))
+    share = share_of(caller)
+    assert (share.lent, share.since, share.trunk.service) == (5.0, 5.0, "service")
 
 
 # -- the least loaded ----------------------------------------------------------------------------------
@@ -242,6 +255,8 @@ def test_who_finds_nothing_open_and_no_permit_waits() -> None:
     connecting, *waiting = [desk.want(1.0) for _ in range(4)]
     assert {caller.verdict for caller in waiting} == {WAITING}
     desk.open_up(connecting, 2.0)
+    permit = entry_of(waiting[0])
+    assert permit.since == 2.0
     # There is a permit again: the first of them has it, and the others share what is open.
     assert [caller.waiter.woken for caller in waiting] == [1, 1, 1]
     assert [caller.verdict for caller in waiting] == [GRANTED] * 3
@@ -327,6 +342,15 @@ def test_who_asks_again_is_not_too_many() -> None:
     desk.close(2.0)
     assert caller.verdict is GRANTED
     assert entry_of(caller).state is CONNECTING
+
+
+def test_who_asks_again_is_not_overtaken_by_the_queue() -> None:
+    """Though there is a permit, and they wait already."""
+    desk = SharedDesk(3, max_connecting=1)
+    caller, other = desk.want(), desk.want()
+    desk.clear("a")
+    desk.apply(desk.core.retreat(caller, 1.0, True))
+    assert (caller.verdict, other.verdict) == (GRANTED, WAITING)
 
 
 def test_a_permit_that_comes_back_goes_to_the_queue() -> None:

@@ -30,6 +30,8 @@ def test_who_gets_a_doubtful_one_is_alone_until_it_is_confirmed() -> None:
     caller, other = desk.want(2.1), desk.want(2.1)
     share = share_of(caller)
     assert (share.alone, share.is_doubtful(2.1, 2.0), other.verdict) == (True, True, WAITING)
+    # By the time that whoever checks goes by.
+    assert not share.is_doubtful(2.1, 3.0)
     effects = desk.core.confirm(caller, 3.0, True)
     assert effects is not None
     assert effects.wake == [other.waiter]
@@ -51,6 +53,13 @@ def test_it_is_doubtful_after_some_idleness(vet_after: float, now: float, alone:
     desk.apply(desk.core.confirm(caller, 0.0, True))
     desk.back(caller)
     assert share_of(desk.want(now)).alone == alone
+
+
+def test_idleness_is_reckoned_from_the_last_use() -> None:
+    """Not from the beginning of time."""
+    desk = SharedDesk(1, vet_after=2.0)
+    desk.open(1, 5.0)
+    assert not share_of(desk.want(6.0)).alone
 
 
 def test_a_share_of_one_that_others_use_is_not_alone() -> None:
@@ -92,7 +101,7 @@ def test_what_is_found_dead_is_broken() -> None:
     caller, other = desk.want(5.0), desk.want(5.0)
     desk.apply(desk.core.dead(caller, 6.0, True))
     assert (caller.verdict, desk.closing, trunk.doomed, trunk.uses) == (WAITING, [trunk], ERROR, 0)
-    assert (list(desk.place.gone), desk.place.errors) == ([1], 1)
+    assert (desk.members.broken, desk.place.errors) == (["connection 1"], 1)
     desk.close(7.0)
     assert (caller.verdict, other.verdict) == (GRANTED, WAITING)
     assert entry_of(caller).state is CONNECTING
@@ -139,6 +148,19 @@ def test_what_is_checked_in_the_background_is_not_lent() -> None:
     desk.apply(desk.core.abandon(waiting, 8.0))
     assert (trunk.state, trunk.since, trunk.checked) == (IDLE, 1.0, 7.0)
     assert desk.core._agenda.next() == 12.0
+
+
+def test_what_is_found_alive_is_lent_again() -> None:
+    """Nobody waits for it."""
+    desk = SharedDesk(1, health_check_interval=5.0)
+    (trunk,) = desk.open(1, 1.0)
+    desk.chores(6.0)
+    desk.apply(desk.core.checked(trunk, True, 7.0))
+    assert (trunk.state, desk.place.loads.least(), desk.place.idle()) == (IDLE, trunk, [trunk])
+    assert desk.core._agenda.next() == 12.0
+    caller = desk.take("a", 7.0)
+    assert desk.held(caller) == [1]
+    assert desk.place.idle() == []
 
 
 def test_what_is_in_use_is_not_checked() -> None:

@@ -25,6 +25,16 @@ def test_whose_connect_fails_shares_what_works() -> None:
     assert entry_of(desk.want(1.1)).state is CONNECTING
 
 
+def test_he_does_not_connect_again_at_once() -> None:
+    """Even if there is no pause: what works is good enough."""
+    desk = SharedDesk(3, chance=0.0)
+    desk.use(0.0)
+    caller = desk.want(1.0)
+    desk.fails(caller, 1.0)
+    assert desk.place.retry == 1.0
+    assert desk.held(caller) == [1]
+
+
 def test_he_waits_before_all_others_if_what_works_is_full() -> None:
     """His turn had come."""
     desk = SharedDesk(2, 1, max_connecting=1)
@@ -93,6 +103,14 @@ def test_a_closed_pool_gives_no_shares() -> None:
     assert desk.want().verdict is CLOSED
     desk.back(holder)
     assert [trunk.doomed for trunk in desk.closing] == [POOL_CLOSED]
+
+
+def test_its_endpoint_can_be_closed_alone() -> None:
+    """It is the only one."""
+    desk = SharedDesk(1)
+    (trunk,) = desk.open(1)
+    effects = desk.core.shut("a", False)
+    assert (effects.shut, effects.close) == (["a"], [trunk])
 
 
 @pytest.mark.parametrize("reason", [STALE, POOL_CLOSED])

@@ -123,6 +123,16 @@ def test_a_deadlock_names_what_could_be_raised(size: int) -> None:
     assert desk.core.survey("a", False, 1.0).homes[0].knot is None
 
 
+def test_a_deadlock_is_told_to_those_who_are_in_it() -> None:
+    """Whoever comes later, and holds nothing, only waits."""
+    desk = SharedDesk(1, 1)
+    desk.lease("a", 0.0, "ann")
+    desk.want(owner="ann")
+    stranger = desk.new("a")
+    assert desk.core.request(stranger, 1.0, True).deadlock is None
+    assert desk.core.survey("a", False, 1.0).homes[0].knot is not None
+
+
 def test_there_is_no_deadlock_while_anybody_works() -> None:
     """He may give his share back."""
     desk = SharedDesk(1, 2)
