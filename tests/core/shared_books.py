@@ -189,11 +189,10 @@ class SharedBooks(Books):
             if trunk.level != -1:
                 assert trunk.pending >= core._max_pending, "somebody waits, and there is a share"
         if core._may_connect(home) and self.options.background_collector:
-            assert home.retry > 0, "somebody waits, and there is room"
-            planned = home.look <= home.retry or home.filling or self.rung
-            assert planned, "there is room, and nobody will use it when the pause is over"
-        elif core._may_connect(home):
-            assert home.retry > 0
+            # In a pause, which is over at once if nothing works any more.
+            works = home.loads.least() is not None
+            planned = home.look <= (home.retry if works else 0.0)
+            assert planned or home.filling or self.rung, "there is room, and nobody will use it"
 
     @invariant()
     def the_counts_are_right(self) -> None:

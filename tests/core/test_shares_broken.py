@@ -244,6 +244,46 @@ def test_who_waits_after_a_failure_is_served_by_the_upkeep() -> None:
     assert caller.verdict is GRANTED
 
 
+@pytest.mark.parametrize("cleared", [False, True])
+def test_who_waits_in_a_pause_does_not_if_nothing_works_any_more(cleared: bool) -> None:
+    """The upkeep connects at once, though what broke, or is stale, is in use still."""
+    desk = SharedDesk(2, 2, chance=1.0)
+    (holder,) = desk.use(0.0)
+    caller, other = desk.want(1.0), desk.want(1.0, patient=False)
+    desk.proceed(other, 1.0)
+    desk.fails(caller, 1.0)
+    desk.close(1.0)
+    assert (desk.loads(), desk.place.retry, caller.entry) == ([2], 1.1, None)
+    assert desk.chores(1.05).fills == []
+    rings = desk.rings
+    if cleared:
+        desk.clear("a")
+    else:
+        desk.ruin(other, now=1.05)
+    assert desk.rings == rings + 1
+    chores = desk.chores(1.05)
+    assert len(chores.fills) == 1
+    desk.fill(chores, 1.06)
+    assert caller.verdict is GRANTED
+    assert share_of(holder).doomed
+
+
+def test_a_pause_goes_on_while_anything_works() -> None:
+    """Or while nobody waits for its end."""
+    desk = SharedDesk(3, 1, chance=1.0)
+    first, second = desk.want(), desk.want()
+    for each in (first, second):
+        desk.proceed(each, 0.0)
+    caller = desk.want(1.0)
+    desk.fails(caller, 1.0)
+    desk.close(1.0)
+    desk.ruin(first, now=1.0)
+    assert (caller.entry, desk.place.retry) == (None, 1.1)
+    desk.apply(desk.core.abandon(caller, 1.0))
+    desk.ruin(second, now=1.0)
+    assert desk.place.retry == 1.1
+
+
 def test_without_a_collector_whoever_comes_serves_those_who_wait() -> None:
     """The pause is over: the first of them connects, and nobody overtakes him."""
     desk = SharedDesk(2, 1, chance=1.0, background_collector=False)

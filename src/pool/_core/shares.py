@@ -16,7 +16,7 @@ from pool._core.deadlock import Knot
 from pool._core.home import Home
 from pool._core.ledger import ERROR, IDLENESS
 from pool._core.pool import PoolCore, entry_of
-from pool._core.records import Claim, Effects, Entry, Wakeable
+from pool._core.records import PAST, Claim, Effects, Entry, Wakeable
 from pool._core.states import (
     CONNECTING,
     FORKED,
@@ -151,6 +151,15 @@ class Shares(PoolCore):
         if entry.id in home.gone:
             home.retry = max(home.retry, now + _PAUSE)
         return super().closed(entry, now)
+
+    def clear(
+        self, endpoint: Any, teller: int, was: str, service: Any, interrupt: bool, effects: Effects
+    ) -> None:
+        """Make every connection of now stale, and end the turn."""
+        super().clear(endpoint, teller, was, service, interrupt, effects)
+        home = self._homes.get(endpoint)
+        if home is not None:
+            self._hasten(shared(home), effects)
 
     def distrust(self) -> None:
         """The clock has jumped: what is idle must be checked before it is used."""
@@ -306,6 +315,7 @@ class Shares(PoolCore):
             if not trunk.doomed:
                 home_of(trunk).breaking[trunk.id] = trunk.connection
                 self._doom(trunk, reason)
+                self._hasten(home_of(trunk), effects)
             elif trunk.doomed == IDLENESS:
                 trunk.doomed = reason
             if not trunk.pending:
@@ -318,6 +328,12 @@ class Shares(PoolCore):
         super()._close(entry, reason, effects)
         if entry.id in home.breaking:
             home.gone[entry.id] = home.breaking.pop(entry.id)
+
+    def _hasten(self, home: SharedHome, effects: Effects) -> None:
+        """Have the upkeep connect now if nothing works any more: a pause is not for those who wait then."""
+        if home.queue and home.loads.least() is None:
+            home.retry = PAST
+            self._measure(home, effects)
 
     def _doom(self, entry: Entry, reason: str) -> None:
         super()._doom(entry, reason)
