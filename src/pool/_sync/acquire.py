@@ -163,13 +163,14 @@ class Attempt(Generic[EndpointT, ConnectionT]):
             failures = engine.core.failed(self.claim, error, clock())
             if entry.doomed == ConnectionClosedReason.POOL_CLOSED:
                 raise self._refusal(CLOSED) from error
+            if self._late(_EARLY):
+                # Another one is no use either: a hook that is cut off would break it.
+                raise self._timed_out("connect") from error
             effects = engine.core.instead(self.claim, clock(), self._patient())
             if effects is not None:
                 tell_of_failure(failures, self.endpoint, error, "beside those that work")
                 self._proceed(effects)
                 return
-            if self._late(_EARLY):
-                raise self._timed_out("connect") from error
             raise
         self._proceed(engine.core.opened(self.claim, service, clock(), self._patient()))
         got = self.claim.entry

@@ -9,7 +9,7 @@ import pytest
 from pool.aio import ConnectionPool
 from support.aio import Gate, Running, call_soon, runtime, until
 
-from .fakes import Connection
+from .fakes import AnyPool, Connection
 
 __all__ = ["Caller", "Nested", "connecting", "line", "nested", "queued", "queued_late", "settled"]
 
@@ -114,9 +114,7 @@ async def nested(
     return callers, calls
 
 
-async def queued(
-    pool: ConnectionPool[Any, Any], function: Callable[..., Any], *args: Any
-) -> Running[Any]:
+async def queued(pool: AnyPool, function: Callable[..., Any], *args: Any) -> Running[Any]:
     """Start a call and see it join the queue."""
     place = pool.stats().waiting + 1
     call: Running[Any] = await call_soon(function, *args)
@@ -147,9 +145,7 @@ async def queued_late(
     return call
 
 
-async def connecting(
-    pool: ConnectionPool[Any, Any], function: Callable[..., Any], *args: Any
-) -> Running[Any]:
+async def connecting(pool: AnyPool, function: Callable[..., Any], *args: Any) -> Running[Any]:
     """Start a call and see it open a connection. The manager's ``create_gate`` must be closed."""
     place = pool.stats().connecting + 1
     call: Running[Any] = await call_soon(function, *args)
@@ -159,7 +155,7 @@ async def connecting(
     return call
 
 
-async def settled(pool: ConnectionPool[Any, Any]) -> None:
+async def settled(pool: AnyPool) -> None:
     """Wait until nothing is being closed any more."""
     await until(lambda: pool.stats().closing == 0)
 

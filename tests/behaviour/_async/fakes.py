@@ -7,10 +7,11 @@ import pytest
 
 from pool import monitoring
 from pool._async.upkeep import keep
-from pool.aio import ConnectionManager, ConnectionPool
+from pool.aio import ConnectionManager, ConnectionPool, MultiplexedPool
 from support.aio import Gate, until
 
 __all__ = [
+    "AnyPool",
     "Chance",
     "Connection",
     "FakeClock",
@@ -22,6 +23,9 @@ __all__ = [
     "held",
     "stocked",
 ]
+
+
+AnyPool = ConnectionPool[Any, Any] | MultiplexedPool[Any, Any]
 
 
 class Connection:
@@ -171,13 +175,20 @@ class Recorder:
         self.events.clear()
 
 
+# Where the pools look at the clock.
+_MODULES = (
+    *("acquire", "closing", "connect", "engine", "lease", "multiplexed", "places", "pool"),
+    *("release", "turns", "upkeep"),
+)
+
+
 class FakeClock:
     """The time (seconds) as the pool reads it. Waiting still takes real time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr("pool._runtime.aio_checkout.clock", self)
-        for module in ("acquire", "connect", "engine", "pool", "release", "upkeep"):
+        for module in _MODULES:
             monkeypatch.setattr(f"pool._async.{module}.clock", self)
 
     def __call__(self) -> float:
@@ -216,15 +227,16 @@ class Keeper:
             self.naps.append(seconds)
             return seconds
 
-        monkeypatch.setattr("pool._async.pool.keep", counted)
+        for module in ("multiplexed", "pool"):
+            monkeypatch.setattr(f"pool._async.{module}.keep", counted)
 
-    async def look(self, pool: ConnectionPool[Any, Connection]) -> None:
+    async def look(self, pool: AnyPool) -> None:
         """Have the worker look what is due now, and see it asleep."""
         seen = self.looks
         pool._engine.worker.ring()
         await until(lambda: self.looks > seen and len(self.naps) == self.looks)
 
-    async def tend(self, pool: ConnectionPool[Any, Connection]) -> None:
+    async def tend(self, pool: AnyPool) -> None:
         """Have done what is due now, and see it done."""
         if self.worker:
             await self.look(pool)
@@ -250,7 +262,7 @@ async def stocked(
     return connections
 
 
-def assert_empty(pool: ConnectionPool[Any, Connection], manager: Manager) -> None:
+def assert_empty(pool: AnyPool, manager: Manager) -> None:
     """Every count is back, and everything that was opened was disposed of, once."""
     stats = pool.stats()
     assert (stats.total, stats.waiting) == (0, 0), stats

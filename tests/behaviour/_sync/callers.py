@@ -10,7 +10,7 @@ import pytest
 from pool.sync import ConnectionPool
 from support.sync import Gate, Running, call_soon, runtime, until
 
-from .fakes import Connection
+from .fakes import AnyPool, Connection
 
 __all__ = ["Caller", "Nested", "connecting", "line", "nested", "queued", "queued_late", "settled"]
 
@@ -115,9 +115,7 @@ def nested(
     return callers, calls
 
 
-def queued(
-    pool: ConnectionPool[Any, Any], function: Callable[..., Any], *args: Any
-) -> Running[Any]:
+def queued(pool: AnyPool, function: Callable[..., Any], *args: Any) -> Running[Any]:
     """Start a call and see it join the queue."""
     place = pool.stats().waiting + 1
     call: Running[Any] = call_soon(function, *args)
@@ -148,9 +146,7 @@ def queued_late(
     return call
 
 
-def connecting(
-    pool: ConnectionPool[Any, Any], function: Callable[..., Any], *args: Any
-) -> Running[Any]:
+def connecting(pool: AnyPool, function: Callable[..., Any], *args: Any) -> Running[Any]:
     """Start a call and see it open a connection. The manager's ``create_gate`` must be closed."""
     place = pool.stats().connecting + 1
     call: Running[Any] = call_soon(function, *args)
@@ -160,7 +156,7 @@ def connecting(
     return call
 
 
-def settled(pool: ConnectionPool[Any, Any]) -> None:
+def settled(pool: AnyPool) -> None:
     """Wait until nothing is being closed any more."""
     until(lambda: pool.stats().closing == 0)
 

@@ -8,10 +8,11 @@ import pytest
 
 from pool import monitoring
 from pool._sync.upkeep import keep
-from pool.sync import ConnectionManager, ConnectionPool
+from pool.sync import ConnectionManager, ConnectionPool, MultiplexedPool
 from support.sync import Gate, until
 
 __all__ = [
+    "AnyPool",
     "Chance",
     "Connection",
     "FakeClock",
@@ -23,6 +24,9 @@ __all__ = [
     "held",
     "stocked",
 ]
+
+
+AnyPool = ConnectionPool[Any, Any] | MultiplexedPool[Any, Any]
 
 
 class Connection:
@@ -172,13 +176,20 @@ class Recorder:
         self.events.clear()
 
 
+# Where the pools look at the clock.
+_MODULES = (
+    *("acquire", "closing", "connect", "engine", "lease", "multiplexed", "places", "pool"),
+    *("release", "turns", "upkeep"),
+)
+
+
 class FakeClock:
     """The time (seconds) as the pool reads it. Waiting still takes real time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr("pool._runtime.sync_checkout.clock", self)
-        for module in ("acquire", "connect", "engine", "pool", "release", "upkeep"):
+        for module in _MODULES:
             monkeypatch.setattr(f"pool._sync.{module}.clock", self)
 
     def __call__(self) -> float:
@@ -217,15 +228,16 @@ class Keeper:
             self.naps.append(seconds)
             return seconds
 
-        monkeypatch.setattr("pool._sync.pool.keep", counted)
+        for module in ("multiplexed", "pool"):
+            monkeypatch.setattr(f"pool._sync.{module}.keep", counted)
 
-    def look(self, pool: ConnectionPool[Any, Connection]) -> None:
+    def look(self, pool: AnyPool) -> None:
         """Have the worker look what is due now, and see it asleep."""
         seen = self.looks
         pool._engine.worker.ring()
         until(lambda: self.looks > seen and len(self.naps) == self.looks)
 
-    def tend(self, pool: ConnectionPool[Any, Connection]) -> None:
+    def tend(self, pool: AnyPool) -> None:
         """Have done what is due now, and see it done."""
         if self.worker:
             self.look(pool)
@@ -251,7 +263,7 @@ def stocked(
     return connections
 
 
-def assert_empty(pool: ConnectionPool[Any, Connection], manager: Manager) -> None:
+def assert_empty(pool: AnyPool, manager: Manager) -> None:
     """Every count is back, and everything that was opened was disposed of, once."""
     stats = pool.stats()
     assert (stats.total, stats.waiting) == (0, 0), stats
