@@ -14,7 +14,7 @@ from pool._async.connect import stock
 from pool._async.engine import Engine
 from pool._core.records import NOTHING, Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
-from pool._runtime.aio import Waiter, clock, each, name
+from pool._runtime.aio import HANDS, Waiter, clock, each, name
 from pool._runtime.aio_shared import SharedGuard
 from pool.errors import PoolClosedError, PoolExhaustedError
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
@@ -83,7 +83,8 @@ async def _fill(
     while len(opened.entries) < count and opened.error is None:
         waiter = Waiter()
         effects = Effects()
-        left = count - len(opened.entries)
+        # No permit may lie idle while somebody waits who could use it.
+        left = min(count - len(opened.entries), HANDS)
         claims = core.admit(endpoint, left, clock(), waiter, extra, effects)
         engine.dismiss(effects)
         if claims is None:
@@ -115,7 +116,6 @@ async def adopt(engine: Engine[Any, Any], endpoint: Any, connections: Sequence[A
         ValueError: one is in the pool already.
     """
     core = core_of(engine)
-    engine.dismiss(core.enlarge(endpoint, len(connections), clock()))
     for connection in connections:
         effects = Effects()
         claim = core.adopt(endpoint, connection, effects, clock())

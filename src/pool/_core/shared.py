@@ -71,7 +71,7 @@ class SharedCore(Shares):
         return fillers
 
     def adopt(self, endpoint: Any, connection: Any, effects: Effects, now: float) -> Filler | None:
-        """Give the permit of a connection that was opened elsewhere; ``None`` if the pool is closed.
+        """Give the permit, and room, to a connection that was opened elsewhere; ``None`` if closed.
 
         Raises:
             ValueError: it is here already.
@@ -81,6 +81,7 @@ class SharedCore(Shares):
             return None
         if any(trunk.connection is connection for trunk in home.every()):
             raise ValueError(f"{connection!r} is in this pool already")
+        self._max_size = max(self._max_size, shared(home).places() + 1)
         filler = Filler(endpoint)
         self._permit(home, filler, now, effects)
         assert isinstance(filler.entry, Trunk), "bug: granted nothing"

@@ -15,7 +15,7 @@ from pool._sync.connect import stock
 from pool._sync.engine import Engine
 from pool._core.records import NOTHING, Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
-from pool._runtime.sync import Waiter, clock, each, name
+from pool._runtime.sync import HANDS, Waiter, clock, each, name
 from pool._runtime.sync_shared import SharedGuard
 from pool.errors import PoolClosedError, PoolExhaustedError
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
@@ -84,7 +84,8 @@ def _fill(
     while len(opened.entries) < count and opened.error is None:
         waiter = Waiter()
         effects = Effects()
-        left = count - len(opened.entries)
+        # No permit may lie idle while somebody waits who could use it.
+        left = min(count - len(opened.entries), HANDS)
         claims = core.admit(endpoint, left, clock(), waiter, extra, effects)
         engine.dismiss(effects)
         if claims is None:
@@ -116,7 +117,6 @@ def adopt(engine: Engine[Any, Any], endpoint: Any, connections: Sequence[Any]) -
         ValueError: one is in the pool already.
     """
     core = core_of(engine)
-    engine.dismiss(core.enlarge(endpoint, len(connections), clock()))
     for connection in connections:
         effects = Effects()
         claim = core.adopt(endpoint, connection, effects, clock())
