@@ -16,7 +16,7 @@ from weakref import ref
 from pool._core.home import Home
 from pool._core.ledger import ERROR
 from pool._core.records import Aside, Entry
-from pool._core.states import CLOSING, IDLE, IN_USE, OWED, SHARED, VETTING
+from pool._core.states import CLOSING, CONNECTING, IDLE, IN_USE, OWED, SHARED, VETTING
 
 __all__ = ["Loads", "Share", "SharedHome", "Trunk"]
 
@@ -186,8 +186,10 @@ class SharedHome(Home):
         return super().every()  # type: ignore[return-value]
 
     def places(self) -> int:
-        """How many places are taken."""
-        return len(self.entries) - self.closing + len(self.gone)
+        """How many places are taken; what is opened in place of a broken one takes that one's."""
+        every = self.every()
+        replacing = sum(trunk.state is CONNECTING and not trunk.extra for trunk in every)
+        return len(self.entries) - self.closing + max(len(self.gone) - replacing, 0)
 
     def working(self) -> list[Trunk]:
         """The connections that are open and not broken, the oldest first."""

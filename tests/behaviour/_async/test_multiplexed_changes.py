@@ -207,6 +207,21 @@ async def test_extend_beside_a_broken_one() -> None:
     assert_empty(pool, manager)
 
 
+async def test_extend_while_a_broken_one_is_replaced() -> None:
+    """The one that is opened and the one whose place it takes are one."""
+    manager = Manager()
+    async with Shared(manager, size=1) as pool:
+        await spoil(pool)
+        manager.create_gate = Gate()
+        call = await connecting(pool, use, pool)
+        extending = await connecting(pool, pool.extend, 1)
+        manager.create_gate.open()
+        await extending.result()
+        await call.result()
+        assert (pool.size, sorted(numbers(pool.connected)), pool.broken) == (2, [2, 3], [])
+    assert_empty(pool, manager)
+
+
 async def test_extend_with_open_ones() -> None:
     """They are the pool's then: it lends them, and closes them."""
     manager = Manager()

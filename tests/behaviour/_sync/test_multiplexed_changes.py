@@ -208,6 +208,21 @@ def test_extend_beside_a_broken_one() -> None:
     assert_empty(pool, manager)
 
 
+def test_extend_while_a_broken_one_is_replaced() -> None:
+    """The one that is opened and the one whose place it takes are one."""
+    manager = Manager()
+    with Shared(manager, size=1) as pool:
+        spoil(pool)
+        manager.create_gate = Gate()
+        call = connecting(pool, use, pool)
+        extending = connecting(pool, pool.extend, 1)
+        manager.create_gate.open()
+        extending.result()
+        call.result()
+        assert (pool.size, sorted(numbers(pool.connected)), pool.broken) == (2, [2, 3], [])
+    assert_empty(pool, manager)
+
+
 def test_extend_with_open_ones() -> None:
     """They are the pool's then: it lends them, and closes them."""
     manager = Manager()
