@@ -160,9 +160,11 @@ class Engine(Generic[EndpointT, ConnectionT]):
 
     def forked(self) -> None:
         """This is a child process now: begin empty, and leave the parent's connections alone."""
-        inherited = disown(self.books)
-        closed = self.books.is_closed()
+        parents = self.books
+        inherited = disown(parents)
+        closed = parents.is_closed()
         self._open_books()
+        self.books.resemble(parents)
         if closed:
             self.core.shut(None, True)
         if self.place is not _NOWHERE:
