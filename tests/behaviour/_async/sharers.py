@@ -1,6 +1,6 @@
 """Pools whose connections are shared, and what tests of them need."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sized
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = [
     "Visitor",
     "leave",
     "numbers",
+    "reached",
     "spoil",
     "take",
     "use",
@@ -106,6 +107,11 @@ async def spoil(pool: SharedPool) -> None:
     with suppress(DirtyError):
         async with pool.connection():
             raise DirtyError
+
+
+def reached(things: Sized, count: int) -> Callable[[], bool]:
+    """Say when there are so many."""
+    return lambda: len(things) == count
 
 
 def numbers(connections: Iterable[Connection]) -> list[int]:

@@ -209,11 +209,17 @@ async def test_a_hook_at_the_end_that_uses_the_pool(hook: str) -> None:
     """It may clear the pool that it closes a connection of."""
     manager = Meddling(hook)
     pool = Shared(manager, size=1)
+    cleared: list[str] = []
+
+    async def clear() -> None:
+        await pool.clear()
+        cleared.append(hook)
+
     leases = await take(pool, 2)
-    manager.act = pool.clear
+    manager.act = clear
     await leases[0].discard() if hook == "dispose" else await leases[0].release()
     await leases[1].release()
-    assert manager.act is None
+    assert cleared == [hook]
     assert (await use(pool)).number == 2
     await pool.close()
     assert_empty(pool, manager)

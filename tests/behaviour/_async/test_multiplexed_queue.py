@@ -10,7 +10,7 @@ from support.aio import Gate, call_soon, until
 
 from .callers import line, queued, queued_late
 from .fakes import Hooked, Manager, assert_empty
-from .sharers import Shared, Visitor, leave, take, use
+from .sharers import Shared, Visitor, leave, reached, take, use
 
 pytestmark = pytest.mark.concurrency
 
@@ -25,7 +25,7 @@ async def test_in_the_order_of_their_coming() -> None:
         calls = [await queued(pool, visitor.call) for visitor in visitors]
         for served, lease in enumerate([leases[3], leases[0], leases[2], leases[1]], 1):
             await lease.release()
-            await until(lambda served=served: len(log) == served)
+            await until(reached(log, served))
             assert (pool.pending, pool.stats().waiting) == (4, 5 - served)
         for visitor in visitors:
             visitor.gate.open()

@@ -13,7 +13,7 @@ from support.aio import Gate, begun, call_soon, until
 from .callers import line, queued
 from .fakes import Chance, FakeClock, Hooked, Keeper, Manager, Recorder, assert_empty
 from .kept import Down
-from .sharers import Shared, leave, numbers, spoil, take, use
+from .sharers import Shared, leave, numbers, reached, spoil, take, use
 
 pytestmark = pytest.mark.concurrency
 
@@ -83,7 +83,7 @@ async def test_the_pauses_grow(
             assert len(manager.tried) == first + count
             clock.now += 0.02
             await keeper.tend(pool)
-            await until(lambda count=count: len(manager.tried) == first + count + 1)
+            await until(reached(manager.tried, first + count + 1))
             await until(lambda: not pool.stats().connecting)
         assert len(pool.broken) == 3
         if keeper.worker:
@@ -205,16 +205,15 @@ async def test_one_whose_life_is_over(keeper: Keeper, clock: FakeClock) -> None:
     options: dict[str, Any] = {"max_lifetime": 60.0, "event_listeners": [recorder.listener]}
     async with make(keeper, manager, size=2, **options) as pool:
         lease = await pool.acquire()
-        mine = lease.connection
         clock.now += 61.0
         await keeper.tend(pool)
         await until(lambda: len(manager.disposed) == 1)
-        assert not mine.disposed
+        assert numbers(manager.disposed) != [lease.id]
         async with pool.connection() as connection:
             assert connection.number == 3
         assert pool.broken == []
         await lease.release()
-        assert mine.disposed
+        assert sorted(numbers(manager.disposed)) == [1, 2]
         assert [reason for _, reason in recorder.reasons()] == ["idle", "idle"]
     assert_empty(pool, manager)
 

@@ -126,7 +126,7 @@ def queued(pool: AnyPool, function: Callable[..., Any], *args: Any) -> Running[A
 
 
 def queued_late(
-    pool: ConnectionPool[Any, Any], monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any]
+    pool: AnyPool, monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any]
 ) -> Running[Any]:
     """Start a call and see it wait in the queue; the grant to it will cross the end of its time.
 

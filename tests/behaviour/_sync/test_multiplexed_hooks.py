@@ -210,11 +210,17 @@ def test_a_hook_at_the_end_that_uses_the_pool(hook: str) -> None:
     """It may clear the pool that it closes a connection of."""
     manager = Meddling(hook)
     pool = Shared(manager, size=1)
+    cleared: list[str] = []
+
+    def clear() -> None:
+        pool.clear()
+        cleared.append(hook)
+
     leases = take(pool, 2)
-    manager.act = pool.clear
+    manager.act = clear
     leases[0].discard() if hook == "dispose" else leases[0].release()
     leases[1].release()
-    assert manager.act is None
+    assert cleared == [hook]
     assert (use(pool)).number == 2
     pool.close()
     assert_empty(pool, manager)

@@ -11,7 +11,7 @@ from support.sync import Gate, call_soon, until
 
 from .callers import line, queued, queued_late
 from .fakes import Hooked, Manager, assert_empty
-from .sharers import Shared, Visitor, leave, take, use
+from .sharers import Shared, Visitor, leave, reached, take, use
 
 pytestmark = pytest.mark.concurrency
 
@@ -26,7 +26,7 @@ def test_in_the_order_of_their_coming() -> None:
         calls = [queued(pool, visitor.call) for visitor in visitors]
         for served, lease in enumerate([leases[3], leases[0], leases[2], leases[1]], 1):
             lease.release()
-            until(lambda served=served: len(log) == served)
+            until(reached(log, served))
             assert (pool.pending, pool.stats().waiting) == (4, 5 - served)
         for visitor in visitors:
             visitor.gate.open()

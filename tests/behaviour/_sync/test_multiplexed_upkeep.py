@@ -14,7 +14,7 @@ from support.sync import Gate, begun, call_soon, until
 from .callers import line, queued
 from .fakes import Chance, FakeClock, Hooked, Keeper, Manager, Recorder, assert_empty
 from .kept import Down
-from .sharers import Shared, leave, numbers, spoil, take, use
+from .sharers import Shared, leave, numbers, reached, spoil, take, use
 
 pytestmark = pytest.mark.concurrency
 
@@ -84,7 +84,7 @@ def test_the_pauses_grow(
             assert len(manager.tried) == first + count
             clock.now += 0.02
             keeper.tend(pool)
-            until(lambda count=count: len(manager.tried) == first + count + 1)
+            until(reached(manager.tried, first + count + 1))
             until(lambda: not pool.stats().connecting)
         assert len(pool.broken) == 3
         if keeper.worker:
@@ -206,16 +206,15 @@ def test_one_whose_life_is_over(keeper: Keeper, clock: FakeClock) -> None:
     options: dict[str, Any] = {"max_lifetime": 60.0, "event_listeners": [recorder.listener]}
     with make(keeper, manager, size=2, **options) as pool:
         lease = pool.acquire()
-        mine = lease.connection
         clock.now += 61.0
         keeper.tend(pool)
         until(lambda: len(manager.disposed) == 1)
-        assert not mine.disposed
+        assert numbers(manager.disposed) != [lease.id]
         with pool.connection() as connection:
             assert connection.number == 3
         assert pool.broken == []
         lease.release()
-        assert mine.disposed
+        assert sorted(numbers(manager.disposed)) == [1, 2]
         assert [reason for _, reason in recorder.reasons()] == ["idle", "idle"]
     assert_empty(pool, manager)
 
