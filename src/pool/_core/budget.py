@@ -61,10 +61,6 @@ class Budget:
         """By a time before which the entry was in use."""
         self._most_ranks = 64
 
-    def resemble(self, other: "Budget") -> None:
-        """Be of the size that another one has now; its options may be older."""
-        self._max_size = other._max_size
-
     def _weigh(self, home: Home) -> None:
         """Take note of how hungry a home is: to be called when its queue or its sizes change."""
         hunger = 0

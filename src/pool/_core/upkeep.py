@@ -35,7 +35,7 @@ from pool._core.states import (
     WAITING,
 )
 
-__all__ = ["Chores", "Leak", "Upkeep", "disown"]
+__all__ = ["Chores", "Leak", "Upkeep", "disown", "inherit"]
 
 #: Seconds before the first and the longest before any other attempt to connect after a failed one.
 _FIRST_PAUSE = 0.1
@@ -387,3 +387,8 @@ def disown(core: Upkeep) -> list[tuple[Any, Any]]:
                 lease.state = FORKED
             entry.state = FORKED
     return inherited
+
+
+def inherit(core: Upkeep, parents: Upkeep) -> None:
+    """Give a child's core the size that its parent's has by now. No decision, as above."""
+    core._max_size = parents._max_size

@@ -14,7 +14,7 @@ from pool._sync.orphans import Finder, lost_text, warn_of
 from pool._core.pool import PoolCore
 from pool._core.records import NOTHING, Effects, Entry
 from pool._core.states import CONNECTING
-from pool._core.upkeep import disown
+from pool._core.upkeep import disown, inherit
 from pool._later import logger
 from pool._runtime import fork
 from pool._runtime.sync import (
@@ -164,7 +164,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         inherited = disown(parents)
         closed = parents.is_closed()
         self._open_books()
-        self.books.resemble(parents)
+        inherit(self.books, parents)
         if closed:
             self.core.shut(None, True)
         if self.place is not _NOWHERE:
