@@ -196,7 +196,6 @@ class Machine(SharedCalling):
 
     def adopt(self, dice: Random) -> None:
         effects = Effects()
-        self.core.enlarge("a", 1)
         self.core.adopting = True
         self.numbers += 1
         claim = self.core.adopt("a", f"adopted {self.numbers}", effects, self.time())
@@ -214,8 +213,8 @@ class Machine(SharedCalling):
 
     def extend(self, dice: Random) -> None:
         """Make room, and fill it."""
-        self.core.enlarge("a", 1)
-        assert self.place.places() < self.core._max_size
+        self.apply(self.core.enlarge("a", 1, self.time()))
+        assert self.place.places() <= self.core._max_size
         self.admit(dice)
 
     def retract(self, dice: Random) -> None:

@@ -176,17 +176,17 @@ def test_what_was_overtaken_by_a_clear_replaces_nothing() -> None:
 def test_there_is_room_for_more() -> None:
     """Than there are, broken ones included; what room there was counts."""
     desk = SharedDesk(5)
-    desk.core.enlarge("a", 3)
+    desk.core.enlarge("a", 3, 0.0)
     assert desk.members.size == 5
     desk.open(3)
-    desk.core.enlarge("a", 2)
+    desk.core.enlarge("a", 2, 0.0)
     assert desk.members.size == 5
-    desk.core.enlarge("a", 4)
+    desk.core.enlarge("a", 4, 0.0)
     assert desk.members.size == 7
     break_one(desk)
-    desk.core.enlarge("a", 5)
+    desk.core.enlarge("a", 5, 0.0)
     assert desk.members.size == 8
-    desk.core.enlarge("b", 9)
+    desk.core.enlarge("b", 9, 0.0)
     assert desk.members.size == 9
     assert desk.core.missing("b", False) == desk.core.missing("b", True) == 0
 
@@ -197,7 +197,7 @@ def test_what_is_closing_is_not_there() -> None:
     desk.open(1)
     desk.clear("a")
     assert len(desk.closing) == 1
-    desk.core.enlarge("a", 1)
+    desk.core.enlarge("a", 1, 0.0)
     assert desk.members.size == 1
     assert desk.core.missing("a", False) == 1
 

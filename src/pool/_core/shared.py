@@ -101,8 +101,9 @@ class SharedCore(Shares):
         """Have room for ``count`` more than there are; who waits for room gets it first."""
         effects = Effects()
         home = self._homes.get(endpoint)
+        places = 0 if home is None else shared(home).places()
+        self._max_size = max(self._max_size, places + count)
         if home is not None:
-            self._max_size = max(self._max_size, shared(home).places() + count)
             self._serve(home, now, effects)
         return effects
 

@@ -9,6 +9,7 @@ and when the last one has left, it is closed. It keeps its place until another o
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from pool._core.budget import bound
@@ -45,7 +46,7 @@ class Shares(PoolCore):
         max_pending: how many shares of a connection there may be, ``None`` for any number.
     """
 
-    __slots__ = ("_hasty", "_max_pending", "_vet_after")
+    __slots__ = ("_dated", "_hasty", "_max_pending", "_vet_after")
 
     def __init__(
         self,
@@ -59,8 +60,9 @@ class Shares(PoolCore):
         super().__init__(options, vet_after, new_waiter, chance, alert)
         self._max_pending = bound(max_pending)
         self._vet_after = vet_after
-        # What an idle connection needs at once.
+        # Whether what comes back is looked at in any case.
         self._hasty = not options.background_collector or options.idle_timeout == 0
+        self._dated = min(self._max_lifetime, self._check_interval, self._idle_timeout) < inf
         # A share never simply goes on top of the idle.
         self._always_special = True
 
@@ -94,11 +96,13 @@ class Shares(PoolCore):
         """Give a share back that is fit for use: the hot path, if nobody waits and nothing is due."""
         if isinstance(entry, Share) and entry.state is not FORKED:
             trunk = entry.trunk
-            due = trunk.doomed or trunk.marked or trunk.uses == self._max_uses or self._hasty
-            if not (due or entry.marked or trunk.home.queue):
+            over = now >= trunk.expires or trunk.uses == self._max_uses or trunk.doomed
+            # It was looked at while it was in use, and stands on the agenda no more.
+            unplanned = self._dated and trunk.look == inf
+            if not (over or unplanned or self._hasty or trunk.home.queue):
                 self._part(entry)
+                trunk.since = now
                 if not trunk.pending:
-                    trunk.since = now
                     trunk.state = IDLE
                     self._admit_others(trunk)
                 return None

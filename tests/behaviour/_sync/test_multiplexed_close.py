@@ -119,7 +119,7 @@ def test_a_close_with_callers(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage().startswith(
         "<Shared 'main' to 'e', closed: 1 connected, 0 broken, 2 "
     )
-    assert "#1 in use for 0.00" in record.getMessage()
+    assert "#1 in use for " in record.getMessage()
     assert f"{__file__}:{first} in test_a_close_with_callers" in record.getMessage()
     assert f"{__file__}:{first + 1} in test_a_close_with_callers" in record.getMessage()
     assert lease.connection.number == 1
