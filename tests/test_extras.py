@@ -7,7 +7,9 @@ import pytest
 
 
 @pytest.mark.parametrize("face", ["aio", "sync"])
-@pytest.mark.parametrize(("name", "library"), [("psycopg", "psycopg")])
+@pytest.mark.parametrize(
+    ("name", "library"), [("psycopg", "psycopg"), ("websockets", "websockets")]
+)
 def test_missing_library(face: str, name: str, library: str) -> None:
     """The error names the extra to install."""
     code = f"""

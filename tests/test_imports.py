@@ -31,7 +31,13 @@ PURE = {
     *("math", "operator", "random", "sys", "types", "typing", "weakref"),
 }
 # Libraries that an extra brings, and how the names of the modules begin that may import them.
-EXTRAS = {"psycopg": "psycopg", "redis": "redis", "hiredis": "redis", "dns": "srv"}
+EXTRAS = {
+    "psycopg": "psycopg",
+    "redis": "redis",
+    "hiredis": "redis",
+    "dns": "srv",
+    "websockets": "websocket",
+}
 # Programs, not part of the library: they may use all of it.
 PROGRAMS = {"pool.__main__", "pool._demo"}
 

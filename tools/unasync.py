@@ -75,6 +75,7 @@ PLAN = Plan(
         "aio_redis": "sync_redis",
         "aio_shared": "sync_shared",
         "aio_topology": "sync_topology",
+        "aio_websockets": "sync_websockets",
         "asyncresolver": "resolver",
         "aio_psycopg": "sync_psycopg",
     },

@@ -68,11 +68,12 @@ class ConnectionManager(ABC, Generic[EndpointT, ConnectionT]):
     async def on_acquire(self, endpoint: EndpointT, conn: ConnectionT) -> None:
         """Prepare a connection for the caller who gets it. An error discards it and is raised."""
 
-    async def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> None:
-        """Reset a connection that goes back. An error discards it and is raised.
+    async def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> bool | None:
+        """Reset a connection that goes back. An error discards it and is raised; ``False`` only discards it.
 
         Not called for a connection that will be discarded anyway.
         """
+        return None
 
     async def on_connection_dead(self, endpoint: EndpointT, conn: ConnectionT) -> None:
         """Be told that ``check_aliveness`` failed, before ``dispose``. An error is logged."""

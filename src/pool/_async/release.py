@@ -38,9 +38,10 @@ async def release(
     left_by = error
     try:
         if not discard and (error is None or _reusable(engine, entry, error)):
+            verdict = None
             if engine.on_release is not None and not entry.doomed:
-                await engine.on_release(entry.home.endpoint, entry.connection)
-            fit = True
+                verdict = await engine.on_release(entry.home.endpoint, entry.connection)
+            fit = verdict is not False
     except Exception:
         failed = True
         if error is None:
