@@ -6,6 +6,7 @@ It does as the client says: what a test wants of it is the message itself.
 import socket
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Sequence
 from ssl import SSLContext
@@ -25,7 +26,7 @@ class WebSocketServer:
 
     Attributes:
         peers: the server's ends of the connections that are open.
-        opened: how many there were.
+        opened: how many handshakes were accepted.
         codes: with which those were closed that are closed.
         got: the messages that came.
         paths: what was asked for, with the query.
@@ -88,15 +89,30 @@ class WebSocketServer:
         for peer in list(self.peers):
             cut(peer)
 
+    def all(self) -> list[ServerConnection]:
+        """Return our ends of all connections: a client may know sooner than we do that his is open."""
+        end = time.monotonic() + 10
+        while self.opened > len(self.peers) + len(self.codes):
+            assert time.monotonic() < end, "a handshake has no end"
+            time.sleep(0.001)
+        return list(self.peers)
+
     def say(self, message: str | bytes) -> None:
         """Send a message to everybody."""
-        for peer in list(self.peers):
+        for peer in self.all():
             peer.send(message)
 
     def vanish(self) -> None:
         """End every connection without a goodbye."""
-        for peer in list(self.peers):
+        for peer in self.all():
             cut(peer)
+
+    def goodbye(self) -> None:
+        """Begin to close every connection."""
+        for peer in self.all():
+            with peer.protocol_mutex:
+                peer.protocol.send_close(1001)
+                peer.send_data()
 
     def _answer(self, peer: ServerConnection, request: Request) -> Response | None:
         with self._lock:
@@ -110,12 +126,13 @@ class WebSocketServer:
             return response
         if request.path.startswith("/stuck"):
             self.go_on.wait(20)
+        # Before the client hears of it.
+        self.opened += 1
         return None
 
     def _handle(self, peer: ServerConnection) -> None:
         with self._lock:
             self.peers.append(peer)
-            self.opened += 1
         try:
             if self._greeting is not None:
                 peer.send(self._greeting)
@@ -175,5 +192,3 @@ def bomb(size: int) -> bytes:
     data = b"".join(parts) + squeeze.flush(zlib.Z_SYNC_FLUSH)
     payload = data.removesuffix(b"\x00\x00\xff\xff")
     return b"\xc1\x7f" + struct.pack("!Q", len(payload)) + payload
-
-
