@@ -60,7 +60,7 @@ class WebSocketServer:
             subprotocols=None if subprotocols is None else [Subprotocol(s) for s in subprotocols],
             process_request=self._answer,
             ping_interval=None,
-            close_timeout=1,
+            close_timeout=0.3,
             max_size=None,
         )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

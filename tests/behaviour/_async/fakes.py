@@ -133,8 +133,9 @@ class Hooked(Manager):
     async def on_acquire(self, endpoint: Any, conn: Connection) -> None:
         await self._call("on_acquire", conn)
 
-    async def on_release(self, endpoint: Any, conn: Connection) -> None:
-        await self._call("on_release", conn)
+    async def on_release(self, endpoint: Any, conn: Connection) -> bool | None:
+        answer: bool | None = await self._call("on_release", conn)
+        return answer
 
     async def on_connection_dead(self, endpoint: Any, conn: Connection) -> None:
         await self._call("on_connection_dead", conn)

@@ -61,6 +61,22 @@ async def test_the_hooks_are_called_in_order() -> None:
     assert_empty(pool, manager)
 
 
+@pytest.mark.parametrize("answer", [None, True, False])
+async def test_a_reset_may_say_no(answer: bool | None) -> None:
+    """``False`` closes the connection, without an error; the next in the queue gets a new one."""
+    manager = Hooked()
+    manager.on["on_release"] = lambda _: answer
+    async with ConnectionPool(manager, max_size=1) as pool:
+        lease = await pool.acquire("e")
+        call = await queued(pool, Caller(pool).call)
+        await lease.release()
+        await call.result()
+        assert len(manager.created) == (2 if answer is False else 1)
+        assert pool.stats().errors == 0
+        assert pool.stats().idle == (answer is not False)
+    assert_empty(pool, manager)
+
+
 async def test_every_checkout_is_prepared_and_reset() -> None:
     """Also when a connection goes from hand to hand."""
     manager = Hooked()

@@ -44,7 +44,8 @@ async def test_messages() -> None:
                 await ws.send(message)
                 assert await ws.recv(LIMIT) == sent
             assert (ws.messages_sent, ws.messages_received) == (8, 8)
-            assert ws.close_code is ws.close_reason is None
+            assert ws.close_code is None
+            assert ws.close_reason is None
             assert ws.uri == server.uri
     assert ws.close_code == 1000
 
@@ -138,7 +139,8 @@ async def test_ping() -> None:
     """A ping takes some time, and the last one is the latency."""
     with WebSocketServer() as server:
         async with WebSocketPool(server.uri) as pool, pool.connection("/", LIMIT) as ws:
-            assert ws.latency is None
+            seconds = ws.latency
+            assert seconds is None
             seconds = await ws.ping(LIMIT)
             assert 0 < seconds < LIMIT
             assert ws.latency == seconds

@@ -5,6 +5,7 @@ import pytest
 from pool.aio import ConnectionPool
 from pool.aio.websockets import WebSocket, WebSocketManager, WebSocketPool, WebSocketStats
 from pool.errors import PoolTimeoutError
+from pool.monitoring import ConnectionClosedEvent
 from pool.testing import EventRecorder
 from support.aio_net import start, until
 from support.websocket_servers import WebSocketServer
@@ -131,8 +132,8 @@ async def test_events() -> None:
         "ConnectionCheckedInEvent",
         "ConnectionClosedEvent",
     ]
+    assert isinstance(recorder.events[-1], ConnectionClosedEvent)
     assert recorder.events[-1].reason == "error"
-    assert {event.address for event in recorder.events} == {server.uri}
 
 
 async def test_call_sites() -> None:
@@ -173,9 +174,10 @@ async def test_acquire_pings_after_some_idleness() -> None:
     with WebSocketServer() as server:
         for seconds, pinged in ((0, True), (100, False)):
             async with WebSocketPool(server.uri, ping_after=seconds) as pool:
-                for _ in range(2):
-                    async with pool.connection("/", LIMIT) as ws:
-                        pass
+                async with pool.connection("/", LIMIT):
+                    pass
+                async with pool.connection("/", LIMIT) as ws:
+                    pass
                 assert (ws.latency is not None) == pinged
 
 

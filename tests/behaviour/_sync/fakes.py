@@ -134,8 +134,9 @@ class Hooked(Manager):
     def on_acquire(self, endpoint: Any, conn: Connection) -> None:
         self._call("on_acquire", conn)
 
-    def on_release(self, endpoint: Any, conn: Connection) -> None:
-        self._call("on_release", conn)
+    def on_release(self, endpoint: Any, conn: Connection) -> bool | None:
+        answer: bool | None = self._call("on_release", conn)
+        return answer
 
     def on_connection_dead(self, endpoint: Any, conn: Connection) -> None:
         self._call("on_connection_dead", conn)

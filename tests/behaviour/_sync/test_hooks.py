@@ -62,6 +62,22 @@ def test_the_hooks_are_called_in_order() -> None:
     assert_empty(pool, manager)
 
 
+@pytest.mark.parametrize("answer", [None, True, False])
+def test_a_reset_may_say_no(answer: bool | None) -> None:
+    """``False`` closes the connection, without an error; the next in the queue gets a new one."""
+    manager = Hooked()
+    manager.on["on_release"] = lambda _: answer
+    with ConnectionPool(manager, max_size=1) as pool:
+        lease = pool.acquire("e")
+        call = queued(pool, Caller(pool).call)
+        lease.release()
+        call.result()
+        assert len(manager.created) == (2 if answer is False else 1)
+        assert pool.stats().errors == 0
+        assert pool.stats().idle == (answer is not False)
+    assert_empty(pool, manager)
+
+
 def test_every_checkout_is_prepared_and_reset() -> None:
     """Also when a connection goes from hand to hand."""
     manager = Hooked()

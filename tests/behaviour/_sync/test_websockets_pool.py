@@ -6,6 +6,7 @@ import pytest
 from pool.sync import ConnectionPool
 from pool.sync.websockets import WebSocket, WebSocketManager, WebSocketPool, WebSocketStats
 from pool.errors import PoolTimeoutError
+from pool.monitoring import ConnectionClosedEvent
 from pool.testing import EventRecorder
 from support.sync_net import start, until
 from support.websocket_servers import WebSocketServer
@@ -132,8 +133,8 @@ def test_events() -> None:
         "ConnectionCheckedInEvent",
         "ConnectionClosedEvent",
     ]
+    assert isinstance(recorder.events[-1], ConnectionClosedEvent)
     assert recorder.events[-1].reason == "error"
-    assert {event.address for event in recorder.events} == {server.uri}
 
 
 def test_call_sites() -> None:
@@ -174,9 +175,10 @@ def test_acquire_pings_after_some_idleness() -> None:
     with WebSocketServer() as server:
         for seconds, pinged in ((0, True), (100, False)):
             with WebSocketPool(server.uri, ping_after=seconds) as pool:
-                for _ in range(2):
-                    with pool.connection("/", LIMIT) as ws:
-                        pass
+                with pool.connection("/", LIMIT):
+                    pass
+                with pool.connection("/", LIMIT) as ws:
+                    pass
                 assert (ws.latency is not None) == pinged
 
 

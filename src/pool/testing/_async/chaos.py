@@ -228,13 +228,13 @@ class ChaosManager(ConnectionManager[EndpointT, ConnectionT], Generic[EndpointT,
         await self._manager.on_acquire(endpoint, conn)
         self._damage(struck, "on_acquire", endpoint, conn)
 
-    async def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> None:
+    async def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> bool | None:
         """Reset a connection, if it is not broken."""
         struck = self._faults.strike("on_release", endpoint)
         self._damage(struck, "on_release", endpoint, conn)
         await self._obstruct(struck, "on_release", endpoint, conn, None)
         self._refuse_if_reset(conn)
-        await self._manager.on_release(endpoint, conn)
+        return await self._manager.on_release(endpoint, conn)
 
     async def on_connection_dead(self, endpoint: EndpointT, conn: ConnectionT) -> None:
         """Be told that a check failed, truly or not."""

@@ -229,13 +229,13 @@ class ChaosManager(ConnectionManager[EndpointT, ConnectionT], Generic[EndpointT,
         self._manager.on_acquire(endpoint, conn)
         self._damage(struck, "on_acquire", endpoint, conn)
 
-    def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> None:
+    def on_release(self, endpoint: EndpointT, conn: ConnectionT) -> bool | None:
         """Reset a connection, if it is not broken."""
         struck = self._faults.strike("on_release", endpoint)
         self._damage(struck, "on_release", endpoint, conn)
         self._obstruct(struck, "on_release", endpoint, conn, None)
         self._refuse_if_reset(conn)
-        self._manager.on_release(endpoint, conn)
+        return self._manager.on_release(endpoint, conn)
 
     def on_connection_dead(self, endpoint: EndpointT, conn: ConnectionT) -> None:
         """Be told that a check failed, truly or not."""
