@@ -120,7 +120,8 @@ def run(path: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page(page: Path, tmp_path: Path) -> None:
     """The code of a page runs as it stands and prints what the page says."""
-    path = tmp_path / page.with_suffix(".py").name
+    # Not the name alone: a page is called like the library it is about.
+    path = tmp_path / f"page_{page.stem}.py"
     with Server(serve) as server:
         path.write_text(script(page, server.endpoint), encoding="utf-8")
         *printed, rest = run(path).split(END + "\n")
