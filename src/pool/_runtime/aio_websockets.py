@@ -21,7 +21,7 @@ from pool._runtime import fork
 from pool._runtime.attempts import Attempt
 from pool._runtime.clock import clock
 from pool._runtime.sockets import BorrowedChannel, Channel
-from pool._runtime.websocket_words import Wishes, extensions_for, has_come
+from pool._runtime.websocket_words import BITE, Wishes, extensions_for, has_come
 
 __all__ = ["Line", "clock", "open_line", "time_limit"]
 
@@ -30,10 +30,31 @@ _ROUNDS = 8
 
 
 class _Connection(ClientConnection):
-    """One that can be made deaf: what still comes while it closes is for nobody."""
+    """One that can be made deaf: what still comes while it closes is for nobody.
+
+    What the loop has read is given to the library bite by bite, as long as its queue has room.
+    """
 
     deaf = False
     channel: Channel
+    held = b""
+    """What the loop has read and the library has not got yet. No more is read meanwhile."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.recv_messages.resume = self._resume
+
+    def data_received(self, data: bytes) -> None:
+        done = 0
+        while done < len(data) and not self.recv_messages.paused:
+            super().data_received(data[done : done + BITE])
+            done += BITE
+        self.held = data[done:]
+
+    def _resume(self) -> None:
+        self.data_received(self.held)
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
 
     def process_event(self, event: Event) -> None:
         if self.deaf and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
@@ -84,7 +105,7 @@ class Line:
         """Whether there is a message, a part of one, or somebody who waits for one."""
         messages = self._conn.recv_messages
         unread = len(messages.frames) or messages.get_in_progress
-        return bool(unread or self._conn.protocol.reader.buffer)
+        return bool(unread or self._conn.held or self._conn.protocol.reader.buffer)
 
     async def send(self, data: bytes | bytearray | memoryview, text: bool) -> None:
         """Send one message."""

@@ -25,7 +25,7 @@ from pool._runtime.attempts import Attempt
 from pool._runtime.clock import clock
 from pool._runtime.sockets import Channel, Turn, Want
 from pool._runtime.sync_net import Readiness
-from pool._runtime.websocket_words import Wishes, extensions_for, has_come
+from pool._runtime.websocket_words import BITE, Wishes, extensions_for, has_come
 
 __all__ = ["Line", "clock", "open_line", "time_limit"]
 
@@ -58,7 +58,7 @@ class _Plug:
             while True:
                 self._ready.wait(want, None)
                 self.holds = True
-                data = self._channel.receive(size)
+                data = self._channel.receive(min(size, BITE))
                 if not isinstance(data, Want):
                     return data
                 self.holds = False

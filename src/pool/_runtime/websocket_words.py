@@ -14,6 +14,7 @@ from websockets.headers import validate_subprotocols
 from websockets.typing import Subprotocol
 
 __all__ = [
+    "BITE",
     "UndecodableError",
     "UnsendableError",
     "Wishes",
@@ -24,6 +25,11 @@ __all__ = [
     "is_context",
     "make_wishes",
 ]
+
+
+BITE = 16384
+"""Bytes that the library gets at once. Unpacked they may be a thousand times as many, before it can see that
+its queue is full. Not less than a record of TLS: what is left of one would not be seen in the kernel."""
 
 
 class UnsendableError(TypeError, ValueError):

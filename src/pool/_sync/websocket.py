@@ -124,7 +124,7 @@ class WebSocket:
 
     @property
     def close_code(self) -> int | None:
-        """The code with which it was closed, ``None`` while it is open; 1006 if it broke."""
+        """The code with which it was closed, ``None`` while it is open; 1006 if the server only vanished."""
         return self._line.conn.close_code
 
     @property

@@ -47,6 +47,27 @@ async def test_message_too_big(command: str) -> None:
         await until(lambda: server.codes == [1009])
 
 
+async def test_many_that_inflate() -> None:
+    """Nor does a queue get too large by messages that are small until they are unpacked."""
+    count, size = 200, 1_000_000
+    with WebSocketServer() as server:
+        async with (
+            WebSocketPool(server.uri, max_queue=4) as pool,
+            pool.connection("/", LIMIT) as ws,
+        ):
+            await ws.send(f"!bomb {size} {count}")
+            tracemalloc.start()
+            try:
+                for _ in range(count):
+                    assert len(await ws.recv(LIMIT)) == size
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak < 60_000_000
+            await ws.send("x")
+            assert await ws.recv(LIMIT) == "x"
+
+
 async def test_slow_reader() -> None:
     """Who does not read makes the server wait: little is kept here, and nothing is lost."""
     count, size = 3000, 10_000

@@ -48,6 +48,27 @@ def test_message_too_big(command: str) -> None:
         until(lambda: server.codes == [1009])
 
 
+def test_many_that_inflate() -> None:
+    """Nor does a queue get too large by messages that are small until they are unpacked."""
+    count, size = 200, 1_000_000
+    with WebSocketServer() as server:
+        with (
+            WebSocketPool(server.uri, max_queue=4) as pool,
+            pool.connection("/", LIMIT) as ws,
+        ):
+            ws.send(f"!bomb {size} {count}")
+            tracemalloc.start()
+            try:
+                for _ in range(count):
+                    assert len(ws.recv(LIMIT)) == size
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak < 60_000_000
+            ws.send("x")
+            assert ws.recv(LIMIT) == "x"
+
+
 def test_slow_reader() -> None:
     """Who does not read makes the server wait: little is kept here, and nothing is lost."""
     count, size = 3000, 10_000
