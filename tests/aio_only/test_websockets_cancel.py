@@ -1,6 +1,9 @@
 """A cancellation, at every step of what a pool of WebSockets does: nothing leaks, nothing is shared."""
 
 import asyncio
+import gc
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Awaitable
@@ -13,6 +16,7 @@ from websockets.exceptions import ConnectionClosedError
 from pool.aio.websockets import WebSocket, WebSocketPool
 from support.aio_net import until
 from support.certs import client_context, server_context
+from support.forks import FORKS, child
 from support.websocket_servers import WebSocketServer
 
 LIMIT = 10.0
@@ -158,12 +162,39 @@ async def test_a_line_that_ends_during_a_ping() -> None:
                 assert ws.latency is None
 
 
+@pytest.mark.filterwarnings(FORKS)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("tls", [False, True])
+async def test_fork(tls: bool) -> None:
+    """The child begins empty; what it does to the parent's connection leads to nowhere."""
+    with WebSocketServer(tls=server_context() if tls else None) as server:
+        async with WebSocketPool(server.uri, ssl=client_context()) as pool:
+            async with pool.connection("/", LIMIT) as ws:
+                pass
+
+            def use() -> int:
+                transport = ws._line._conn.transport
+                # Neither of its descriptors is the connection any more.
+                for sock in (transport.get_extra_info("socket"), ws._line._channel.sock):
+                    assert not stat.S_ISSOCK(os.fstat(sock.fileno()).st_mode)
+                ws._line._channel.interrupt()
+                gc.collect()
+                return pool.stats().total
+
+            assert child(use) == 0
+            async with pool.connection("/", LIMIT) as again:
+                assert again is ws
+                await again.send("parent")
+                assert await again.recv(LIMIT) == "parent"
+
+
 def test_a_loop_that_ends_with_a_pool() -> None:
     """A program that never closes its pool ends, and writes nothing."""
     code = """
 import asyncio
 from aio_only.steps import AT_ONCE, Stepped, ended
 from pool.aio.websockets import WebSocketPool
+from support.forks import FORKS, child
 from support.websocket_servers import WebSocketServer
 async def main():
     pool = WebSocketPool(server.uri)

@@ -307,14 +307,3 @@ async def test_close_of_a_full_queue() -> None:
             assert time.monotonic() - started < 3
             assert pool.stats().total == 0
         await until(lambda: server.codes == [1000])
-
-
-async def test_after_fork_is_silent() -> None:
-    """What the child does with the parent's connection leads to nowhere."""
-    with WebSocketServer() as server:
-        manager = WebSocketManager()
-        ws = await manager.create(server.uri, LIMIT)
-        # As in a child: here it is the only end, so the server sees that it is gone, and no word of ours.
-        manager.after_fork(server.uri, ws)
-        await until(lambda: server.codes == [1006])
-        ws._line.cut()
