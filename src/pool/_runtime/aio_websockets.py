@@ -45,16 +45,24 @@ class _Connection(ClientConnection):
         self.recv_messages.resume = self._resume
 
     def data_received(self, data: bytes) -> None:
+        self._feed(self.held + data if self.held else data)
+
+    def eof_received(self) -> None:
+        # TLS may tell of the end although we have asked it to wait.
+        self._feed(self.held, everything=True)
+        super().eof_received()
+
+    def _resume(self) -> None:
+        self._feed(self.held)
+        if not self.recv_messages.paused:
+            self.transport.resume_reading()
+
+    def _feed(self, data: bytes, everything: bool = False) -> None:
         done = 0
-        while done < len(data) and not self.recv_messages.paused:
+        while done < len(data) and (everything or not self.recv_messages.paused):
             super().data_received(data[done : done + BITE])
             done += BITE
         self.held = data[done:]
-
-    def _resume(self) -> None:
-        self.data_received(self.held)
-        if not self.recv_messages.paused:
-            self.transport.resume_reading()
 
     def process_event(self, event: Event) -> None:
         if self.deaf and isinstance(event, Frame) and event.opcode in DATA_OPCODES:

@@ -91,7 +91,7 @@ async def test_dirty_handed_on() -> None:
             first = lease.connection
             await first.send("!twice x")
             await first.recv(LIMIT)
-            await first.ping(LIMIT)
+            await until(first._line._has_unread)
 
             async def use() -> WebSocket:
                 async with pool.connection("/", LIMIT) as ws:

@@ -68,11 +68,14 @@ async def test_many_that_inflate() -> None:
             assert await ws.recv(LIMIT) == "x"
 
 
-async def test_slow_reader() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_slow_reader(tls: bool) -> None:
     """Who does not read makes the server wait: little is kept here, and nothing is lost."""
     count, size = 3000, 10_000
-    with WebSocketServer() as server:
-        async with WebSocketPool(server.uri, max_queue=4, compression=None) as pool:
+    with WebSocketServer(tls=server_context() if tls else None) as server:
+        async with WebSocketPool(
+            server.uri, max_queue=4, compression=None, ssl=client_context()
+        ) as pool:
             async with pool.connection("/", LIMIT) as ws:
                 await ws.send(f"!flood {count} {size}")
                 frames: Any = ws._line._conn.recv_messages.frames

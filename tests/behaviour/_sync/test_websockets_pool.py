@@ -92,7 +92,7 @@ def test_dirty_handed_on() -> None:
             first = lease.connection
             first.send("!twice x")
             first.recv(LIMIT)
-            first.ping(LIMIT)
+            until(first._line._has_unread)
 
             def use() -> WebSocket:
                 with pool.connection("/", LIMIT) as ws:

@@ -69,11 +69,14 @@ def test_many_that_inflate() -> None:
             assert ws.recv(LIMIT) == "x"
 
 
-def test_slow_reader() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_slow_reader(tls: bool) -> None:
     """Who does not read makes the server wait: little is kept here, and nothing is lost."""
     count, size = 3000, 10_000
-    with WebSocketServer() as server:
-        with WebSocketPool(server.uri, max_queue=4, compression=None) as pool:
+    with WebSocketServer(tls=server_context() if tls else None) as server:
+        with WebSocketPool(
+            server.uri, max_queue=4, compression=None, ssl=client_context()
+        ) as pool:
             with pool.connection("/", LIMIT) as ws:
                 ws.send(f"!flood {count} {size}")
                 frames: Any = ws._line._conn.recv_messages.frames
