@@ -157,8 +157,8 @@ class WebSocketServer:
                 peer.send(f"{number} ".ljust(size, "x"))
                 self.sent = number + 1
         elif word == "!bomb":
-            size, _, times = rest.partition(" ")
-            peer.socket.sendall(bomb(int(size)) * int(times or 1))
+            length, _, times = rest.partition(" ")
+            peer.socket.sendall(bomb(int(length)) * int(times or 1))
         elif word == "!fragments":
             peer.send(iter([rest[:2], rest[2:]]))
         elif word == "!half":

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from pool._runtime.websocket_words import has_come
 from pool.sync.websockets import WebSocket, WebSocketPool
 from support.forks import FORKS, child
 from support.sync_net import start, until
@@ -28,6 +29,22 @@ def test_threads_end_with_their_connections() -> None:
                 lease.release()
         until(lambda: not any(thread.is_alive() for thread in ours))
         until(lambda: not server.peers)
+
+
+def test_message_in_the_hands_of_the_library() -> None:
+    """What its thread has taken from the kernel, and not put into the queue yet, is seen."""
+    with WebSocketServer() as server, WebSocketPool(server.uri) as pool:
+        with pool.connection("/", LIMIT) as ws:
+            pass
+        line = ws._line
+        (peer,) = server.all()
+        with line._conn.protocol_mutex:
+            peer.send("late")
+            until(lambda: line._plug.holds and not has_come(line._channel.sock))
+            assert not line._has_unread()
+            assert not line.is_silent()
+        with pool.connection("/", LIMIT) as again:
+            assert again is not ws
 
 
 def test_hanging_send_is_broken() -> None:

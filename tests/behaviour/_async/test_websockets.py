@@ -110,6 +110,8 @@ async def test_closed_by_the_server(code: int) -> None:
                 await ws.send(f"!close {code} why")
                 with pytest.raises(ConnectionClosedError) as caught:
                     assert [message async for message in ws] == []
+                # Nor do we keep the server waiting for our end of the socket.
+                await until(lambda: ws._line._channel.closed)
             assert caught.value.rcvd
             assert caught.value.rcvd.code == code
             assert (ws.close_code, ws.close_reason) == (code, "why")

@@ -111,6 +111,8 @@ def test_closed_by_the_server(code: int) -> None:
                 ws.send(f"!close {code} why")
                 with pytest.raises(ConnectionClosedError) as caught:
                     assert [message for message in ws] == []
+                # Nor do we keep the server waiting for our end of the socket.
+                until(lambda: ws._line._channel.closed)
             assert caught.value.rcvd
             assert caught.value.rcvd.code == code
             assert (ws.close_code, ws.close_reason) == (code, "why")
