@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.page import write
+from benchmarks.published import Published
 from benchmarks.report import data, platform_text, reached, sections, summary
 from benchmarks.results import Effort
 from benchmarks.targets import Findings
@@ -44,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write docs/benchmarks.md and its charts"
     )
+    result.add_argument(
+        "--keep",
+        action="store_true",
+        help="with --markdown: leave on the page what is not measured now",
+    )
     return result
 
 
@@ -57,9 +63,14 @@ def count(text: str) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Measure and report; return the exit status."""
     args = parser().parse_args(argv)
+    if args.keep and not (args.markdown and args.markdown.exists()):
+        parser().error("--keep needs --markdown with a page that is there")
     effort = Effort(args.quick, args.rounds)
     findings: Findings = {}
+    before = None
     try:
+        if args.keep:
+            before = Published(args.markdown.read_text(encoding="utf-8"), platform_text())
         for work in WORKS:
             if args.work and work.key not in args.work:
                 continue
@@ -86,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         text = json.dumps(data(findings, effort), indent=2, allow_nan=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     if args.markdown:
-        write(args.markdown, findings, effort)
+        write(args.markdown, findings, effort, before)
     return 0
 
 

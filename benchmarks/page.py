@@ -5,6 +5,7 @@ from string import Template
 
 from benchmarks import timing
 from benchmarks.chart import Bar, Panel, chart
+from benchmarks.published import Published
 from benchmarks.report import losses, platform_text, reached, sections, summary
 from benchmarks.results import Effort, Work
 from benchmarks.targets import Findings
@@ -21,38 +22,53 @@ CHARTED = {
 """The works that have a chart, with its title."""
 
 
-def write(path: Path, findings: Findings, effort: Effort) -> None:
-    """Write the page, and beside it the charts."""
+def write(path: Path, findings: Findings, effort: Effort, before: Published | None = None) -> None:
+    """Write the page, and beside it the charts.
+
+    Parameters:
+        path: where the page is, or will be.
+        findings: what was measured.
+        effort: how much was done for it.
+        before: where to take what was not measured.
+    """
     drawn = charts(findings)
     for work, svg in drawn.items():
         picture(path, work).write_text(svg, encoding="utf-8")
-    links = {work: picture(path, work).name for work in drawn}
-    path.write_text(page(findings, effort, links), encoding="utf-8")
+    names = {work: picture(path, work).name for work in CHARTED}
+    links = {
+        work: name
+        for work, name in names.items()
+        if work in drawn or (before and f"]({name})" in before.text)
+    }
+    path.write_text(page(findings, effort, links, before), encoding="utf-8")
 
 
 def picture(path: Path, work: str) -> Path:
     return path.with_name(f"{path.stem}-{work}.svg")
 
 
-def page(findings: Findings, effort: Effort, links: dict[str, str]) -> str:
+def page(
+    findings: Findings, effort: Effort, links: dict[str, str], before: Published | None = None
+) -> str:
     """Return the page.
 
     Parameters:
         findings: what was measured.
         effort: how much was done for it.
         links: where the charts are.
+        before: where to take what was not measured.
     """
     images = [
         f"![{CHARTED[work]}, as multiples of the floor]({link})" for work, link in links.items()
     ]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         platform=platform_text(),
-        summary=summary(findings),
-        reached=reached(findings),
+        summary=summary(findings, before=before),
+        reached=reached(findings, before),
         charts="\n\n".join(images),
-        results=sections(findings, "##"),
-        losses=losses(findings),
-        rounds=effort.of(timing.ROUNDS),
+        results=sections(findings, "##", before),
+        losses=losses(findings, before),
+        rounds=(before and before.rounds) or effort.of(timing.ROUNDS),
         slices=timing.SLICES,
         slice=f"{timing.SLICE_NS / 1e6:g}",
     )

@@ -8,8 +8,9 @@ from math import isfinite
 from typing import Any
 
 from benchmarks.peers import FLOOR, OURS
+from benchmarks.published import Published
 from benchmarks.results import Effort, Figure, Measure, Result, Work
-from benchmarks.targets import Findings, Verdict, judge
+from benchmarks.targets import MISSED, UNMEASURED, Findings, Verdict, judge
 from benchmarks.works import WORKS, WORLDS
 
 __all__ = ["better", "data", "losses", "platform_text", "reached", "sections", "summary", "table"]
@@ -110,20 +111,34 @@ def version_of(result: Result) -> str | None:
         return None
 
 
-def sections(findings: Findings, heading: str = "") -> str:
-    """Return the tables of everything measured, each with who is better than we are."""
+def sections(findings: Findings, heading: str = "", before: Published | None = None) -> str:
+    """Return the tables of everything measured, each with who is better than we are.
+
+    Parameters:
+        findings: what was measured.
+        heading: the mark of a section, for pages.
+        before: where to take what was not measured.
+    """
     texts = []
     for work in WORKS:
-        worlds = [world for world in WORLDS if findings.get((work.key, world))]
-        if not worlds:
+        tables = {
+            world: f"{table(work, results)}\n\n{ranking(work, results)}"
+            for world in WORLDS
+            if (results := findings.get((work.key, world)))
+        }
+        if before is not None:
+            for world in WORLDS:
+                if (kept := before.tables.get((work.key, world))) and world not in tables:
+                    tables[world] = kept
+        if not tables:
             continue
         texts.append(f"{heading} {work.title}".strip())
         if heading:
             texts.append(work.about)
-        for world in worlds:
-            results = findings[work.key, world]
-            sub = f"{heading}# {work.title}: {WORLDS[world]}" if heading else WORLDS[world]
-            texts += [sub, table(work, results), ranking(work, results)]
+        for world in WORLDS:
+            if world in tables:
+                sub = f"{heading}# {work.title}: {WORLDS[world]}" if heading else WORLDS[world]
+                texts += [sub, tables[world]]
     return "\n\n".join(texts)
 
 
@@ -140,42 +155,49 @@ def ranking(work: Work, results: Sequence[Result]) -> str:
 # --- Targets, and where we lose ----------------------------------------------------------------------------
 
 
-def summary(findings: Findings, everything: bool = True) -> str:
+def summary(findings: Findings, everything: bool = True, before: Published | None = None) -> str:
     """Return what was aimed at and what was reached, of everything or only of what was measured."""
+    rows = [row for row in verdicts(findings, before) if everything or row[-1] != UNMEASURED]
+    return grid(["work", "", "target", "measured", "min..max", "met"], rows, 3)
+
+
+def verdicts(findings: Findings, before: Published | None) -> list[list[str]]:
+    """Return the row of each target; what was not measured has that of before."""
     rows = []
     for v in judge(findings):
-        if v.met is None and not everything:
-            continue
         measured, spread = "", ""
         if v.value is not None and v.least is not None and v.most is not None:
             digits = 2 if v.target.related or not v.target.unit else 1
             measured = f"{number(v.value, digits)}{v.target.unit}"
             spread = f"{number(v.least, digits)}..{number(v.most, digits)}"
-        name = f"{v.target.what}"
-        rows.append([name, WORLDS[v.target.world], v.target.bound, measured, spread, v.word])
-    return grid(["work", "", "target", "measured", "min..max", "met"], rows, 3)
+        row = [v.target.what, WORLDS[v.target.world], v.target.bound, measured, spread, v.word]
+        if before is not None and v.met is None:
+            row = before.verdicts.get(tuple(row[:3]), row)
+        rows.append(row)
+    return rows
 
 
-def reached(findings: Findings) -> str:
+def reached(findings: Findings, before: Published | None = None) -> str:
     """Say in a sentence how many targets were met."""
-    verdicts = judge(findings)
-    met = sum(v.met is True for v in verdicts)
-    left_out = sum(v.met is None for v in verdicts)
-    text = f"{met} of {len(verdicts)} targets are met"
+    words = [row[-1] for row in verdicts(findings, before)]
+    met, left_out = sum(word.startswith("yes") for word in words), words.count(UNMEASURED)
+    text = f"{met} of {len(words)} targets are met"
     return f"{text}, {left_out} were not measured." if left_out else f"{text}."
 
 
-def losses(findings: Findings) -> str:
+def losses(findings: Findings, before: Published | None = None) -> str:
     """Say truly where a target was missed, and who does better than we do, and by how much."""
-    missed = [v for v in judge(findings) if v.met is False]
+    missed = [row for row in verdicts(findings, before) if row[-1] == MISSED]
     if missed:
-        names = "; ".join(f"{v.target.what} ({WORLDS[v.target.world]})" for v in missed)
+        names = "; ".join(f"{what} ({world})" for what, world, *_ in missed)
         texts = [f"- **Targets missed:** {names}."]
     else:
         texts = ["- **Targets missed:** none of those measured."]
     for work in WORKS:
         for world, title in WORLDS.items():
             results = findings.get((work.key, world), ())
+            if before is not None and not results:
+                texts += before.losses[work.key, world]
             for measure in work.measures:
                 others = better(work, measure, results) if measure.ranked else []
                 if others:

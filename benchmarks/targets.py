@@ -15,7 +15,10 @@ from benchmarks.works.listeners import FUNCTION, HEARD
 from benchmarks.works.memory import BYTES
 from benchmarks.works.selection import MICROS
 
-__all__ = ["TARGETS", "Findings", "Target", "Verdict", "judge"]
+__all__ = ["MISSED", "TARGETS", "UNMEASURED", "Findings", "Target", "Verdict", "judge"]
+
+MISSED, UNMEASURED = "**no**", "not measured"
+"""What people say of a target; if it was met, something with "yes"."""
 
 Findings = dict[tuple[str, str], Sequence[Result]]
 """The results by work and world."""
@@ -71,11 +74,11 @@ class Verdict:
     def word(self) -> str:
         """Whether it was met, as people say it."""
         if self.met is None:
-            return "not measured"
+            return UNMEASURED
         stretch = self.target.stretch
         if stretch is not None and self.value is not None and self.value < stretch:
             return "yes, and the stretch"
-        return "yes" if self.met else "**no**"
+        return "yes" if self.met else MISSED
 
 
 X = " x"

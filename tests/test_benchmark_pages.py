@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.chart import Bar, Panel, chart
-from benchmarks.page import write
+from benchmarks.page import page, write
 from benchmarks.peers import FLOOR, OURS, Entry
-from benchmarks.report import better, data, losses, reached, summary, table
-from benchmarks.results import Effort, Figure, Result, relate
+from benchmarks.published import Published
+from benchmarks.report import better, data, losses, platform_text, reached, summary, table
+from benchmarks.results import Effort, Figure, Result, Work, relate
 from benchmarks.targets import TARGETS, Findings, judge
 from benchmarks.timing import TIME
 from benchmarks.works.contended import LEAST, Contended
@@ -147,3 +149,42 @@ def test_writing_needs_no_chart(tmp_path: Path) -> None:
     write(tmp_path / "bench.md", {("memory", "sync"): ()}, Effort())
     assert [path.name for path in tmp_path.iterdir()] == ["bench.md"]
     assert ".svg" not in (tmp_path / "bench.md").read_text(encoding="utf-8")
+
+
+def test_a_page_is_kept_to_the_letter(tmp_path: Path, findings: Findings) -> None:
+    """What is not measured again stays: tables, verdicts, losses and charts."""
+    path = tmp_path / "bench.md"
+    write(path, findings, Effort(rounds=7))
+    text = path.read_text(encoding="utf-8")
+    assert "Queue (0.85 of ours)" in text
+    write(path, {}, Effort(), Published(text, platform_text()))
+    assert path.read_text(encoding="utf-8") == text
+    # What is measured takes the place of what was.
+    again = [result(FLOOR, 100), result(OURS, 300)]
+    relate(again, FLOOR)
+    links = {"uncontended": "bench-uncontended.svg"}
+    changed = page(
+        {("uncontended", "sync"): again}, Effort(), links, Published(text, platform_text())
+    )
+    assert "Queue" not in changed
+    assert "3.00 x" in changed
+    assert "1.10 x" not in changed
+    assert f"0 of {len(TARGETS)} targets are met" in changed
+    assert "7 rounds, each of" in changed
+
+
+def test_what_is_kept_must_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a page to keep, and the same Python on the same number of cores measured it."""
+    as_page = tmp_path / "bench.md"
+    arguments = ["--quick", "--work", "growth", "--markdown", str(as_page), "--keep"]
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "--keep needs --markdown with a page that is there" in capsys.readouterr().err
+    as_page.write_text("Measured with an abacus.\n", encoding="utf-8")
+    # Nothing is measured in vain.
+    monkeypatch.setattr(Work, "run", None)
+    assert main(arguments) == 1
+    assert "invalid: the page was not measured with" in capsys.readouterr().err
+    assert as_page.read_text(encoding="utf-8") == "Measured with an abacus.\n"

@@ -322,6 +322,29 @@ def test_less_can_be_asked_for(tmp_path: Path) -> None:
     assert "not measured" in as_page.read_text(encoding="utf-8")
 
 
+def test_a_page_is_kept_but_for_what_is_measured(everything: Path, tmp_path: Path) -> None:
+    """With ``--keep`` one work is measured again, and everything else stays as it was."""
+    as_page = tmp_path / "bench.md"
+    before = (everything / "bench.md").read_text(encoding="utf-8")
+    as_page.write_text(before, encoding="utf-8")
+    arguments = ["--quick", "--world", "async", "--work", "growth"]
+    assert main([*arguments, "--markdown", str(as_page), "--keep"]) == 0
+    after = as_page.read_text(encoding="utf-8")
+
+    def rest(text: str) -> list[str]:
+        """Leave out the table, the verdict and the losses of that work, and how many were met."""
+        start = f"### {BY_KEY['growth'].title}: asyncio"
+        head, _, tail = text.partition(start)
+        lines = (head + tail[tail.index("\n## ") :]).splitlines()
+        moving = ("10,000", "targets are met", "Targets missed")
+        kept = [line for line in lines if not any(word in line for word in moving)]
+        # The widths of the columns follow what is in them.
+        return [line.replace(" ", "").replace("-", "") for line in kept]
+
+    assert rest(after) == rest(before)
+    assert after != before
+
+
 def test_an_invalid_measurement_ends_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
