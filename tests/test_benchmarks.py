@@ -26,6 +26,7 @@ from benchmarks.timing import TIME, face, opened
 from benchmarks.validity import InvalidError, check, check_quiet
 from benchmarks.works import WORKS, WORLDS
 from benchmarks.works.contended import DONE, FAIRNESS, LEAST, LONGEST, Crowd
+from support.real import RedisServer
 
 pytestmark = pytest.mark.slow
 
@@ -245,10 +246,10 @@ def test_the_command_measures_everybody_at_every_work(measured: dict[str, Any]) 
             }
             assert list(found) == [entry.key for entry in work.entries(world)]
             for facts in found.values():
-                if facts["key"] == OURS:
+                if facts["key"] == OURS and not (work.key == "shared" and RedisServer.missing()):
                     assert "missing" not in facts
                 if "missing" not in facts:
-                    assert list(facts["figures"]) == [measure.key for measure in work.measures]
+                    assert set(facts["figures"]) == {measure.key for measure in work.measures}
 
 
 def test_numbers_are_what_they_can_be(measured: dict[str, Any]) -> None:
@@ -286,7 +287,7 @@ def test_a_round_has_so_many_checkouts() -> None:
 
 def test_every_target_is_judged(measured: dict[str, Any]) -> None:
     """Each number that we want to reach was measured, in both worlds."""
-    assert {target["work"] for target in measured["targets"]} == set(BY_KEY) - {"turns"}
+    assert {target["work"] for target in measured["targets"]} == set(BY_KEY) - {"turns", "shared"}
     for target in measured["targets"]:
         assert isinstance(target["met"], bool), target
     for work in {target.work for target in TARGETS}:

@@ -9,6 +9,7 @@ from benchmarks.works.imports import Imports
 from benchmarks.works.listeners import Listeners
 from benchmarks.works.memory import Endpoints, Idle
 from benchmarks.works.selection import Selection
+from benchmarks.works.shared import Shared
 from benchmarks.works.uncontended import Uncontended
 
 __all__ = ["WORKS", "WORLDS"]
@@ -27,4 +28,5 @@ WORKS: tuple[Work, ...] = (
     Listeners(),
     Selection(),
     Commands(),
+    Shared(),
 )
