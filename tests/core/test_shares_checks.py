@@ -180,8 +180,9 @@ def test_what_is_found_dead_in_the_background_is_broken_and_replaced() -> None:
     (trunk,) = desk.open(1)
     desk.chores(5.0)
     desk.apply(desk.core.checked(trunk, False, 6.0))
-    assert (desk.closing, trunk.doomed, list(desk.place.gone)) == ([trunk], ERROR, [1])
+    assert (desk.closing, trunk.doomed) == ([trunk], ERROR)
     desk.close(6.0)
+    assert desk.members.broken == ["connection 1"]
     assert len(desk.chores(6.1).fills) == 1
 
 

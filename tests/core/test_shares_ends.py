@@ -105,6 +105,18 @@ def test_a_closed_pool_gives_no_shares() -> None:
     assert [trunk.doomed for trunk in desk.closing] == [POOL_CLOSED]
 
 
+def test_a_clear_of_a_service_leaves_the_others_alone() -> None:
+    """As in every pool."""
+    desk = SharedDesk(2)
+    for claim, service in zip(desk.admit(2) or [], ("s", "t"), strict=True):
+        assert claim.entry is not None
+        claim.entry.begun = True
+        desk.apply(desk.core.filled(claim, service, 0.0))
+    effects = desk.clear("a", service="s")
+    assert [trunk.id for trunk in effects.close] == [1]
+    assert desk.held(desk.take("a", 1.0)) == [2]
+
+
 def test_its_endpoint_can_be_closed_alone() -> None:
     """It is the only one."""
     desk = SharedDesk(1)
