@@ -3,8 +3,8 @@
 A page is one program: its ``python`` blocks run in order, in an interpreter of their own, line 7 of the page
 being line 7 of the program. What a block prints must follow it as a block ``output``, where ``...`` stands
 for anything; a block that prints nothing has none. ``("localhost", 7000)`` is a server of lines, started
-here. A block that must not run has the line ``<!-- not run: why -->`` above it; code of somebody else, or
-that waits for what is not there yet, has a reason of those in ``EXCUSES``.
+here. A block that must not run has the line ``<!-- not run: why -->`` above it; code of somebody else has a
+reason of those in ``EXCUSES``.
 """
 
 import ast
@@ -32,7 +32,7 @@ END = "-- end of the block --"
 LANGUAGES = {"python", "output", "console", "rust", "text"}
 NOT_RUN = "<!-- not run: "
 #: Why code is not expected to run here at all.
-EXCUSES = {"another library", "not built yet"}
+EXCUSES = {"another library"}
 
 
 @dataclass(frozen=True)

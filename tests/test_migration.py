@@ -23,12 +23,6 @@ from pool import aio, monitoring, sync
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "migration.md"
 WORLDS = [aio, sync]
 
-#: What the page speaks of before it is there, and where it will be. Each leaves this table when it comes;
-#: with the last one, so do the lines ``<!-- not run: not built yet -->`` of the page.
-PLANNED = {
-    "WebSocketPool": "websockets",
-    "WebSocket": "websockets",
-}
 #: Names of modules below the doors whose classes the page calls by their own names.
 MODULES = ["websockets"]
 
@@ -134,20 +128,15 @@ def check(name: str, world: ModuleType) -> None:
             thing = result_of(thing)
 
 
-def is_planned(name: str) -> bool:
-    return re.split(r"\W", name)[0] in PLANNED
-
-
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.__name__)
 def test_names_are_ours(world: ModuleType) -> None:
     """Everything that the page says is here is here, with these parameters and defaults."""
     wrong = []
     for line, name in names(PAGE.read_text(encoding="utf-8")):
-        if not is_planned(name):
-            try:
-                check(name, world)
-            except Unknown as error:
-                wrong.append(f"{PAGE.name}:{line}: {name}: {error}")
+        try:
+            check(name, world)
+        except Unknown as error:
+            wrong.append(f"{PAGE.name}:{line}: {name}: {error}")
     assert wrong == []
 
 
@@ -187,23 +176,6 @@ def test_a_table_without_a_column_here_is_found() -> None:
     """A table that could not be checked does not pass."""
     with pytest.raises(ValueError, match="here"):
         list(cells("| there | now |\n|---|---|\n| `a` | `b` |"))
-
-
-@pytest.mark.parametrize("name", PLANNED)
-def test_what_is_planned_is_not_there_yet(name: str) -> None:
-    """What has come is checked like all the rest."""
-    module = f"pool.sync.{PLANNED[name]}".rstrip(".")
-    try:
-        there = hasattr(import_module(module), name)
-    except ImportError:
-        there = False
-    assert not there, f"{name} is there now: take it off the table PLANNED"
-
-
-def test_code_waits_for_what_is_planned_only() -> None:
-    """The page's own code runs as soon as everything it needs is there."""
-    waiting = "<!-- not run: not built yet -->" in PAGE.read_text(encoding="utf-8")
-    assert waiting == bool(PLANNED)
 
 
 # --- One listener for PyMongo and for us --------------------------------------------------------------------

@@ -129,10 +129,11 @@ class Server(ConnectionManager[Any, Conn]):
             self.blame(conn, "prepared after its end")
         self.maybe_fail("on_acquire")
 
-    def on_release(self, endpoint: Any, conn: Conn) -> None:
+    def on_release(self, endpoint: Any, conn: Conn) -> bool | None:
         if conn.disposals:
             self.blame(conn, "reset after its end")
         self.maybe_fail("on_release")
+        return None
 
     def enter(self, conn: Conn) -> None:
         """Begin to use a connection."""
