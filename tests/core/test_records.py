@@ -75,3 +75,21 @@ def test_effects_are_true_if_there_is_anything_to_do(name: str) -> None:
     things = {"ring": True, "deadlock": Knot(1, 1, False)}
     setattr(effects, name, things.get(name, [object()]))
     assert bool(effects) is True
+
+
+@pytest.mark.parametrize(
+    ("now", "after", "suspect", "doubtful"),
+    [
+        (12.0, 2.0, False, False),
+        (12.1, 2.0, False, True),
+        (10.0, 0.0, False, True),
+        (10.0, 2.0, True, True),
+    ],
+)
+def test_what_was_idle_for_long_is_doubtful(
+    now: float, after: float, suspect: bool, doubtful: bool
+) -> None:
+    """Longer than so many seconds since its last use, or always."""
+    entry = entry_at(10.0)
+    entry.suspect = suspect
+    assert entry.is_doubtful(now, after) == doubtful
