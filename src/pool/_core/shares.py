@@ -140,9 +140,11 @@ class Shares(PoolCore):
         trunk = entry_of(claim)
         home = home_of(trunk)
         least = home.loads.least()
-        if home.state is not READY or trunk.doomed or least is None:
+        if home.state is not READY or trunk.doomed:
             return None
-        if not patient and least.pending >= self._max_pending:
+        if least is None and not (patient and self._works(home)):
+            return None
+        if least is not None and not patient and least.pending >= self._max_pending:
             return None
         effects = Effects()
         self._take_away(claim, trunk, effects)
@@ -252,7 +254,11 @@ class Shares(PoolCore):
         if (trunk is not None and not trunk.pending) or not self._may_connect(home):
             return False
         # While there is any that works, a failure is a reason to wait.
-        return trunk is None or now >= home.retry
+        return now >= home.retry or (trunk is None and not self._works(home))
+
+    def _works(self, home: SharedHome) -> bool:
+        """Whether any connection works, though it may be about to be checked or prepared."""
+        return any(not trunk.doomed for trunk in home.working())
 
     def _assign(self, entry: Entry, claim: Claim) -> None:
         super()._assign(entry, claim)

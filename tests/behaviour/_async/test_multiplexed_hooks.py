@@ -169,6 +169,25 @@ async def test_dispose_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert [each.levelno for each in caplog.records] == [logging.WARNING] * 2
 
 
+async def test_a_growth_that_fails_while_the_only_one_is_prepared() -> None:
+    """The caller waits for that one, and shares it."""
+    manager = Hooked()
+    pool = Shared(manager)
+    await use(pool)
+    gate = manager.gates["on_acquire"] = Gate()
+    first = await call_soon(use, pool)
+    await until(lambda: gate.waiting)
+    manager.errors = [HookError()] * 3
+    second = await call_soon(use, pool)
+    await until(lambda: pool.stats().waiting == 1)
+    manager.errors.clear()
+    gate.open()
+    assert (await first.result()).number == 1
+    await second.result()
+    await pool.close()
+    assert_empty(pool, manager)
+
+
 async def test_a_slow_dispose_keeps_its_place() -> None:
     """The server never sees more than there may be."""
     manager = Hooked()

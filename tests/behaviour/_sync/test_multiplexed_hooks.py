@@ -170,6 +170,25 @@ def test_dispose_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert [each.levelno for each in caplog.records] == [logging.WARNING] * 2
 
 
+def test_a_growth_that_fails_while_the_only_one_is_prepared() -> None:
+    """The caller waits for that one, and shares it."""
+    manager = Hooked()
+    pool = Shared(manager)
+    use(pool)
+    gate = manager.gates["on_acquire"] = Gate()
+    first = call_soon(use, pool)
+    until(lambda: gate.waiting)
+    manager.errors = [HookError()] * 3
+    second = call_soon(use, pool)
+    until(lambda: pool.stats().waiting == 1)
+    manager.errors.clear()
+    gate.open()
+    assert (first.result()).number == 1
+    second.result()
+    pool.close()
+    assert_empty(pool, manager)
+
+
 def test_a_slow_dispose_keeps_its_place() -> None:
     """The server never sees more than there may be."""
     manager = Hooked()
