@@ -263,7 +263,7 @@ class Shares(PoolCore):
     def _assign(self, entry: Entry, claim: Claim) -> None:
         super()._assign(entry, claim)
         if entry.state is CONNECTING:
-            entry.optional = bool(home_of(entry).loads)
+            entry.optional = home_of(entry).loads.least() is not None
 
     def _give_share(self, trunk: Trunk, now: float) -> Share:
         share = Share(trunk, now)

@@ -1,5 +1,6 @@
 """Connections that many use at once, in a play: who uses each, and what must never happen to them."""
 
+from math import inf
 from typing import Any
 
 from pool import PoolError
@@ -96,9 +97,9 @@ class Crowd(Play):
                 assert home.state == "ready", "somebody waits for what will not come"
                 full = least is None or least.pending >= core._max_pending
                 assert full, "there is a connection, and somebody waits"
-                # Not while the pool recovers, if anything worked when he came.
-                pausing = home.retry > 0
-                assert pausing or not core._may_connect(home), "there is room, and somebody waits"
+                # Where the pool recovers the upkeep comes for him.
+                coming = home.look < inf or home.connecting
+                assert coming or not core._may_connect(home), "there is room, and somebody waits"
 
     async def share(
         self, name: str, timeout: float | None = None, times: int = 1, **ends: Any
