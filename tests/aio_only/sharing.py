@@ -8,8 +8,8 @@ from aio_only.steps import Conn, Hooked, Stepping, World, ended, turn
 
 from pool import monitoring
 from pool.aio import ConnectionPool, MultiplexedPool
+from pool.testing._order import check_order
 from support.aio import PATIENCE, until
-from support.sharing import check_shared
 
 __all__ = ["SharedHooked", "SharedStepping", "SharedWorld"]
 
@@ -124,4 +124,4 @@ class SharedWorld(World):
         assert [conn.disposals for conn in manager.opened] == [1] * len(manager.opened)
         assert manager.most_live <= self.most
         assert manager.most_creating <= pool.options.max_connecting
-        check_shared(self.events, ended=True)
+        check_order(self.events, ended=True, shared=True)

@@ -1,4 +1,4 @@
-"""A share comes back the short way if nothing else is to be done; it leaves the same behind as the long one."""
+"""A share comes back the short way if nothing else is to be done, and leaves the same as the long one."""
 
 from math import inf
 from typing import Any

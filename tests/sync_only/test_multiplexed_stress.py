@@ -12,7 +12,7 @@ import pytest
 
 from pool import PoolClosedError, PoolTimeoutError, monitoring
 from pool.sync import ConnectionManager, MultiplexedPool
-from support.sharing import check_shared
+from pool.testing._order import check_order
 from support.sync import PATIENCE, call_soon, until
 
 pytestmark = pytest.mark.concurrency
@@ -304,7 +304,7 @@ def test_many_threads(max_pending: int | None, hooked: bool, worker: bool) -> No
     assert [conn.disposals for conn in server.opened] == [1] * len(server.opened)
     assert server.live == 0
     if hooked:
-        check_shared(events, ended=True)
+        check_order(events, ended=True, shared=True)
 
 
 @pytest.mark.parametrize("max_pending", [1, 3])

@@ -207,3 +207,31 @@ def test_stories_without_an_end(story: list[Event], text: str) -> None:
     told(*story).check_order()
     with pytest.raises(AssertionError, match=text):
         told(*story).check_order(ended=True)
+
+
+LEAKED = ConnectionLeakedEvent("e", 1, 9.0, "")
+
+
+def test_stories_of_shared_connections() -> None:
+    """One connection is out several times at once; each time may leak, and it is closed after the last."""
+    crowd = [ASKED, ASKED, GOT, GOT, LEAKED, BACK, ASKED, GOT, LEAKED, BACK, BACK]
+    story = [*KNOWN, *OPENED, *crowd, ASKED, GOT, BACK, CLOSED]
+    told(*story).check_order(ended=True, shared=True)
+    with pytest.raises(AssertionError, match="was checked out when event 8 came"):
+        told(*story).check_order(ended=True)
+
+
+@pytest.mark.parametrize(
+    ("story", "text"),
+    [
+        ([*OPENED[:1], ASKED, GOT], "was created when event 5 came"),
+        ([*OPENED, ASKED, GOT, BACK, BACK], "was ready when event 8 came"),
+        ([*OPENED, ASKED, ASKED, GOT, GOT, BACK, CLOSED], "was checked out when event 10 came"),
+        ([*OPENED, LEAKED], "was ready when event 5 came"),
+        ([*OPENED, ASKED, GOT, BACK, CLOSED, ASKED, GOT], "was closed already when event 10 came"),
+    ],
+)
+def test_stories_of_shared_connections_that_cannot_be_true(story: list[Event], text: str) -> None:
+    """Nobody has what is not ready, nobody gives back what he has not got, nothing is closed in use."""
+    with pytest.raises(AssertionError, match=text):
+        told(*KNOWN, *story).check_order(shared=True)

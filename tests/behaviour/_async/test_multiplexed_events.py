@@ -11,8 +11,8 @@ from pool.monitoring import (
     ConnectionCheckOutFailedEvent,
     PoolCreatedEvent,
 )
+from pool.testing._order import check_order
 from support.aio import Gate, call_soon, until
-from support.sharing import check_shared
 
 from .fakes import Hooked, Manager, Recorder, assert_empty
 from .meddlers import told
@@ -44,7 +44,7 @@ async def test_the_whole_story() -> None:
         ("PoolClosed", None),
     ]
     assert recorder.reasons() == [(1, "poolClosed")]
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -71,7 +71,7 @@ async def test_open_is_told() -> None:
     async with Shared(manager, event_listeners=[recorder.listener]):
         assert recorder.names()[:2] == ["PoolCreated", "PoolReady"]
         assert sorted(recorder.names()[2:]) == ["ConnectionCreated"] * 2 + ["ConnectionReady"] * 2
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
 
 
 async def test_a_broken_one_closes_after_its_last_user() -> None:
@@ -113,7 +113,7 @@ async def test_the_reasons_of_an_end(act: str, reasons: list[str]) -> None:
     async with Shared(manager, event_listeners=[recorder.listener]) as pool:
         await getattr(pool, act)(*([1] if act == "reduce" else []))
         assert [reason for _, reason in recorder.reasons()] == reasons
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -126,7 +126,7 @@ async def test_an_open_that_fails_is_told() -> None:
         await pool.open()
     assert recorder.reasons() == [(2, "error"), (1, "idle")]
     await pool.close()
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
 
 
 async def test_each_check_out_has_one_end() -> None:
@@ -149,7 +149,7 @@ async def test_each_check_out_has_one_end() -> None:
         event.reason for event in recorder.events if type(event) is ConnectionCheckOutFailedEvent
     ]
     assert reasons == ["connectionError", "timeout", "poolClosed"]
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -184,7 +184,7 @@ async def test_listeners_that_fail(caplog: pytest.LogCaptureFixture) -> None:
     async with Shared(manager, event_listeners=listeners) as pool:
         await leave(await take(pool, 3))
         await spoil(pool)
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert "ConnectionCheckedOutEvent" in caplog.text
     assert_empty(pool, manager)
 
@@ -221,5 +221,5 @@ async def test_a_clear_while_one_connects_is_told() -> None:
     assert sorted(recorder.reasons()) == [(1, "stale"), (2, "stale")]
     assert numbers(pool.connected) == [connection.number] == [3]
     await pool.close()
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)

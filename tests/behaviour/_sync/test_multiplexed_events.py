@@ -12,8 +12,8 @@ from pool.monitoring import (
     ConnectionCheckOutFailedEvent,
     PoolCreatedEvent,
 )
+from pool.testing._order import check_order
 from support.sync import Gate, call_soon, until
-from support.sharing import check_shared
 
 from .fakes import Hooked, Manager, Recorder, assert_empty
 from .meddlers import told
@@ -45,7 +45,7 @@ def test_the_whole_story() -> None:
         ("PoolClosed", None),
     ]
     assert recorder.reasons() == [(1, "poolClosed")]
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -72,7 +72,7 @@ def test_open_is_told() -> None:
     with Shared(manager, event_listeners=[recorder.listener]):
         assert recorder.names()[:2] == ["PoolCreated", "PoolReady"]
         assert sorted(recorder.names()[2:]) == ["ConnectionCreated"] * 2 + ["ConnectionReady"] * 2
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
 
 
 def test_a_broken_one_closes_after_its_last_user() -> None:
@@ -114,7 +114,7 @@ def test_the_reasons_of_an_end(act: str, reasons: list[str]) -> None:
     with Shared(manager, event_listeners=[recorder.listener]) as pool:
         getattr(pool, act)(*([1] if act == "reduce" else []))
         assert [reason for _, reason in recorder.reasons()] == reasons
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -127,7 +127,7 @@ def test_an_open_that_fails_is_told() -> None:
         pool.open()
     assert recorder.reasons() == [(2, "error"), (1, "idle")]
     pool.close()
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
 
 
 def test_each_check_out_has_one_end() -> None:
@@ -150,7 +150,7 @@ def test_each_check_out_has_one_end() -> None:
         event.reason for event in recorder.events if type(event) is ConnectionCheckOutFailedEvent
     ]
     assert reasons == ["connectionError", "timeout", "poolClosed"]
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
 
 
@@ -185,7 +185,7 @@ def test_listeners_that_fail(caplog: pytest.LogCaptureFixture) -> None:
     with Shared(manager, event_listeners=listeners) as pool:
         leave(take(pool, 3))
         spoil(pool)
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert "ConnectionCheckedOutEvent" in caplog.text
     assert_empty(pool, manager)
 
@@ -222,5 +222,5 @@ def test_a_clear_while_one_connects_is_told() -> None:
     assert sorted(recorder.reasons()) == [(1, "stale"), (2, "stale")]
     assert numbers(pool.connected) == [connection.number] == [3]
     pool.close()
-    check_shared(recorder.events, ended=True)
+    check_order(recorder.events, ended=True, shared=True)
     assert_empty(pool, manager)
