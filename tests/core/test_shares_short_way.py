@@ -95,7 +95,8 @@ def test_where_nothing_ever_comes_due_there_is_no_agenda() -> None:
 @pytest.mark.parametrize("name", ["max_lifetime", "health_check_interval", "idle_timeout"])
 def test_each_date_counts(name: str) -> None:
     """Of the three that there are."""
-    desk = SharedDesk(**{"max_lifetime": None, "idle_timeout": None, name: 50.0})
+    options: dict[str, Any] = {"max_lifetime": None, "idle_timeout": None, name: 50.0}
+    desk = SharedDesk(**options)
     (holder,) = desk.use(0.0)
     share_of(holder).trunk.look = inf
     assert returned(desk, holder, 7.0)
