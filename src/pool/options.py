@@ -36,12 +36,9 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-class PoolOptionsDict(TypedDict, total=False):
-    """The keyword options of a pool, for type checkers: ``**options: Unpack[PoolOptionsDict]``."""
+class MultiplexedOptionsDict(TypedDict, total=False):
+    """The further keyword options of a ``MultiplexedPool``, for type checkers."""
 
-    max_size: int | None
-    min_size: int
-    total_max_size: int | None
     max_connecting: int
     max_waiting: int | None
     acquire_timeout: float | None
@@ -55,6 +52,14 @@ class PoolOptionsDict(TypedDict, total=False):
     reuse: Literal["lifo", "fifo"]
     leak_threshold: float | None
     background_collector: bool
+
+
+class PoolOptionsDict(MultiplexedOptionsDict, total=False):
+    """The keyword options of a pool, for type checkers: ``**options: Unpack[PoolOptionsDict]``."""
+
+    max_size: int | None
+    min_size: int
+    total_max_size: int | None
     dispose_batch_size: int
     paused: bool
 
@@ -145,24 +150,6 @@ class PoolOptions:
     def changed(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
         return {name: value for name, value in values(self).items() if value != _DEFAULTS[name]}
-
-
-class MultiplexedOptionsDict(TypedDict, total=False):
-    """The further keyword options of a ``MultiplexedPool``, for type checkers."""
-
-    max_connecting: int
-    max_waiting: int | None
-    acquire_timeout: float | None
-    connect_timeout: float | None
-    dispose_timeout: float | None
-    idle_timeout: float | None
-    max_lifetime: float | None
-    max_uses: int | None
-    check_after_idle: float | None
-    health_check_interval: float | None
-    reuse: Literal["lifo", "fifo"]
-    leak_threshold: float | None
-    background_collector: bool
 
 
 @record(frozen=True, slots=True, kw_only=True)

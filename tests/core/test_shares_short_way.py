@@ -9,7 +9,7 @@ from core.sharing import SharedDesk, share_of
 
 from pool._core.ledger import STALE
 from pool._core.records import Claim
-from pool._core.states import CLOSING, GONE, IDLE, IN_USE, SHARED
+from pool._core.states import CLOSING, CONNECTING, GONE, IDLE, IN_USE, SHARED, WAITING
 
 
 def returned(desk: SharedDesk, claim: Claim, now: float) -> bool:
@@ -158,3 +158,49 @@ def test_a_share_is_not_in_use_before_it_is_confirmed() -> None:
     caller = desk.want(1.0)
     assert desk.core.check_in(caller, 2.0) is None
     assert share_of(caller).state is not IN_USE
+
+
+# -- while the pool recovers -----------------------------------------------------------------------------
+
+
+def recovering(desk: SharedDesk, now: float) -> Claim:
+    """Have somebody's connect fail at a time, so that there is a pause; return him."""
+    claim = desk.want(now)
+    assert entry_of(claim).state is CONNECTING
+    desk.fails(claim, now)
+    assert desk.place.retry > now
+    return claim
+
+
+def test_what_comes_back_is_shared_rather_than_one_more_opened() -> None:
+    """Though the pause is over, so that there would be room for one more."""
+    desk = SharedDesk(2, 1, chance=1.0)
+    (holder,) = desk.use(0.0)
+    waiting = recovering(desk, 1.0)
+    assert waiting.verdict is WAITING
+    desk.back(holder, now=9.0)
+    assert share_of(waiting).trunk.id == 1
+
+
+def test_what_is_being_checked_works_as_far_as_is_known() -> None:
+    """Whose connect fails meanwhile waits for it, and so does a newcomer: the pause holds for both."""
+    desk = SharedDesk(2, chance=1.0, vet_after=0.5)
+    desk.open(1, 0.0)
+    checking = desk.want(1.0)
+    assert share_of(checking).alone
+    failing = recovering(desk, 1.0)
+    newcomer = desk.want(1.01)
+    assert (failing.verdict, newcomer.verdict) == (WAITING, WAITING)
+    desk.apply(desk.core.confirm(checking, 1.02, True))
+    assert share_of(failing).trunk is share_of(newcomer).trunk is share_of(checking).trunk
+
+
+def test_what_is_being_checked_but_stale_does_not_work() -> None:
+    """Whose connect fails meanwhile is told so."""
+    desk = SharedDesk(2, chance=1.0, vet_after=0.5)
+    desk.open(1, 0.0)
+    desk.want(1.0)
+    desk.clear("a")
+    failing = desk.want(1.0)
+    assert entry_of(failing).state is CONNECTING
+    assert desk.fails(failing, 1.0) is None
