@@ -177,7 +177,8 @@ def test_what_comes_back_is_shared_rather_than_one_more_opened() -> None:
     desk = SharedDesk(2, 1, chance=1.0)
     (holder,) = desk.use(0.0)
     waiting = recovering(desk, 1.0)
-    assert waiting.verdict is WAITING
+    desk.close(1.05)
+    assert (waiting.verdict, len(desk.place.entries)) == (WAITING, 1)
     desk.back(holder, now=9.0)
     assert share_of(waiting).trunk.id == 1
 
@@ -189,10 +190,13 @@ def test_what_is_being_checked_works_as_far_as_is_known() -> None:
     checking = desk.want(1.0)
     assert share_of(checking).alone
     failing = recovering(desk, 1.0)
-    newcomer = desk.want(1.01)
-    assert (failing.verdict, newcomer.verdict) == (WAITING, WAITING)
-    desk.apply(desk.core.confirm(checking, 1.02, True))
-    assert share_of(failing).trunk is share_of(newcomer).trunk is share_of(checking).trunk
+    desk.close(1.01)
+    assert failing.verdict is WAITING
+    desk.apply(desk.core.abandon(failing, 1.02))
+    newcomer = desk.want(1.03)
+    assert newcomer.verdict is WAITING
+    desk.apply(desk.core.confirm(checking, 1.04, True))
+    assert share_of(newcomer).trunk is share_of(checking).trunk
 
 
 def test_what_is_being_checked_but_stale_does_not_work() -> None:
