@@ -234,6 +234,20 @@ def test_a_growth_that_takes_half_of_the_time() -> None:
     assert_empty(pool, manager)
 
 
+def test_a_connect_without_another_has_all_of_the_time() -> None:
+    """Half of it is kept back only for a share of what works."""
+    manager = Manager()
+    pool = Shared(manager, connect_timeout=None)
+    lease = pool.acquire(100.0)
+    growth = pool.acquire(100.0)
+    leave([lease, growth])
+    pool.clear()
+    use(pool, 100.0)
+    assert [round(seconds or 0) for seconds in manager.timeouts] == [100, 50, 100]
+    pool.close()
+    assert_empty(pool, manager)
+
+
 def test_a_growth_that_fails_while_all_are_taken() -> None:
     """The caller queues before all others, and gets what is given back."""
     manager = Manager()
