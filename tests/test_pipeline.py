@@ -244,6 +244,26 @@ def test_stray_reply(line: Line) -> None:
     assert slot.replies == ["a"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_stray_reply_after_a_good_one(line: Line, lost: bool) -> None:
+    """Whoever is served by what came with it is woken, once, though somebody else may fail first."""
+    first, _ = line.ask(b"a")
+    second, bed = line.ask(b"b")
+    third, _ = line.ask(b"c")
+    line.flush()
+    assert line.on(first) is Want.READ
+    line.out(third)
+    with pytest.raises(StrayReplyError):
+        line.hear(1, 2, 3, 4)
+    assert second.done
+    assert bed.wakes == 0
+    if lost:
+        line.lost = OSError("closed")
+    line.rouse(line.fail(StrayReplyError()))
+    line.rouse(line.fail(StrayReplyError()))
+    assert bed.wakes == 1
+
+
 def test_failure(line: Line) -> None:
     """All who wait are woken, once; nothing more is sent, and who comes later is told at once."""
     first, _ = line.ask(b"abc")

@@ -100,6 +100,8 @@ class Pipeline(Generic[W]):
         self._writer: Slot[W] | None = None
         self._reader: Slot[W] | None = None
         self._heard = 0.0
+        self._served: Sequence[W] = ()
+        """Who has all his replies and was not woken, since one too many came with them."""
         self.lost: BaseException | None = None
         """Why the connection is of no use any more."""
 
@@ -245,6 +247,8 @@ class Pipeline(Generic[W]):
         woken: list[W] = []
         for reply in replies:
             if not self._expected:
+                # ``fail`` follows, and wakes them.
+                self._served = woken
                 raise StrayReplyError("the server said something that nobody had asked for")
             slot = self._expected[0]
             slot.missing -= 1
@@ -270,10 +274,11 @@ class Pipeline(Generic[W]):
 
     def fail(self, cause: BaseException) -> Sequence[W]:
         """Note that the connection is lost, if it was not before; return whom to wake: everybody."""
+        served, self._served = self._served, ()
         if self.lost is not None:
-            return ()
+            return served
         self.lost = cause
-        woken: list[W] = []
+        woken = [*served]
         for slot in (*self._expected, *self._queue):
             slot.queued = False
             self._wake(slot, woken)
