@@ -287,3 +287,18 @@ def lose(desk: SharedDesk, caller: Caller, cyclic: bool) -> None:
         gc.collect()
     caller.entry = None
     assert desk.alerts == 1, "somebody keeps it alive"
+
+
+def test_what_was_lost_is_taken_back_by_the_next() -> None:
+    """Even where nobody keeps the pool, and the next one needs nothing but a share."""
+    desk = SharedDesk(1, background_collector=False)
+    desk.use(0.0)
+    (trunk,) = desk.place.every()
+    desk.callers.clear()
+    gc.collect()
+    assert trunk.pending == 1
+    caller = desk.new("a")
+    assert desk.core.take(caller, 1.0, caller.owner) is None
+    desk.apply(desk.core.request(caller, 1.0, True))
+    assert (trunk.pending, desk.closing) == (0, [trunk])
+    assert caller.verdict is WAITING

@@ -71,7 +71,8 @@ class Shares(PoolCore):
     def take(self, claim: Claim, now: float, owner: Any) -> Entry | None:
         """The hot path: a share of the least loaded connection, if nothing else is to be done."""
         home = self._homes.get(claim.endpoint)
-        if home is None or self._vet_after < 0:
+        # What was lost is taken back on the long way; there may be nobody else who goes it.
+        if home is None or self._vet_after < 0 or self._lost:
             return None
         assert isinstance(home, SharedHome), "bug: a home of another pool"
         trunk = home.loads.least()
