@@ -8,7 +8,7 @@ from core.books import Caller
 from core.desk import entry_of
 from core.sharing import SharedDesk, share_of
 
-from pool._core.ledger import ERROR, STALE
+from pool._core.ledger import ERROR, IDLENESS, STALE
 from pool._core.states import (
     CHECKING,
     CONNECTING,
@@ -287,6 +287,33 @@ def lose(desk: SharedDesk, caller: Caller, cyclic: bool) -> None:
         gc.collect()
     caller.entry = None
     assert desk.alerts == 1, "somebody keeps it alive"
+
+
+@pytest.mark.parametrize("why", ["reduce", "drain"])
+def test_what_is_to_be_retired_meanwhile_is_not_broken_by_that(why: str) -> None:
+    """Whoever prepares it gets another turn; it is closed for its own reason, and works until then."""
+    desk = SharedDesk(2, vet_after=-1.0, max_lifetime=5.0)
+    (holder,) = desk.use(0.0)
+    desk.open(1, 3.0)
+    trunk = share_of(holder).trunk
+    spare = desk.lease("a", 4.0)
+    preparing, other = desk.want(4.0), desk.want(4.0)
+    assert trunk.id in desk.held(preparing, other)
+    if desk.held(preparing) != [trunk.id]:
+        preparing, other = other, preparing
+    if why == "reduce":
+        desk.apply(desk.core.reduce("a", 2, True, 5.0)[1])
+    else:
+        desk.want(5.0)
+    assert trunk.doomed == IDLENESS
+    uses = trunk.uses
+    desk.apply(desk.core.confirm(preparing, 5.0, True))
+    assert (trunk.doomed, trunk.pending, trunk.uses) == (IDLENESS, 1, uses - 1)
+    assert trunk.connection in desk.members.connected
+    assert preparing.verdict is (WAITING if why == "reduce" else GRANTED)
+    desk.back(holder, spare, now=6.0)
+    assert (trunk.doomed, trunk in desk.closing) == (IDLENESS, True)
+    assert desk.members.broken == []
 
 
 def test_what_was_lost_is_taken_back_by_the_next() -> None:

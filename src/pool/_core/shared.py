@@ -169,6 +169,12 @@ class SharedCore(Shares):
         home.breaking.clear()
         return count
 
+    def distrust(self) -> None:
+        """The clock has jumped: what is idle must be checked before it is used."""
+        for home in self._homes.values():
+            for trunk in home.every():
+                trunk.suspect = True
+
     # -- questions ----------------------------------------------------------------------------------
 
     def members(self, endpoint: Any) -> Members:

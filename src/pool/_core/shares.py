@@ -127,7 +127,14 @@ class Shares(PoolCore):
 
     def confirm(self, claim: Claim, now: float, patient: bool) -> Effects | None:
         """The connection was vetted: lease it, or ask again if a clear overtook it."""
-        share = claim.entry
+        share = entry_of(claim)
+        if share.doomed == IDLENESS:
+            # Its time is over, and nothing is wrong with it.
+            effects = Effects()
+            share.begun = False
+            self._give_back(claim, share, now, effects)
+            self._ask_again(share, claim, now, patient, effects)
+            return effects
         effects = super().confirm(claim, now, patient)
         if effects is None and isinstance(share, Share) and share.alone:
             share.alone = share.trunk.suspect = False
@@ -167,12 +174,6 @@ class Shares(PoolCore):
         home = self._homes.get(endpoint)
         if home is not None:
             self._hasten(shared(home), effects)
-
-    def distrust(self) -> None:
-        """The clock has jumped: what is idle must be checked before it is used."""
-        for home in self._homes.values():
-            for trunk in home.every():
-                trunk.suspect = True
 
     # -- inside a transaction -----------------------------------------------------------------------
 
