@@ -14,7 +14,7 @@ from pool._async.connect import stock
 from pool._async.engine import Engine
 from pool._core.records import NOTHING, Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
-from pool._runtime.aio import HANDS, Waiter, clock, each, name
+from pool._runtime.aio import HANDS, Waiter, abandoned, clock, each, name
 from pool._runtime.aio_shared import SharedGuard
 from pool.errors import PoolClosedError, PoolExhaustedError
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
@@ -45,8 +45,12 @@ async def open_missing(engine: Engine[Any, Any], endpoint: Any) -> None:
         await _fill(engine, endpoint, core.missing(endpoint, False), opened)
         if opened.error is not None:
             raise opened.error
-    except BaseException:
-        await engine.perform(core.retract(opened.entries))
+    except BaseException as error:
+        effects = core.retract(opened.entries)
+        if abandoned(error):
+            engine.dismiss(effects)
+        else:
+            await engine.perform(effects)
         raise
 
 

@@ -15,7 +15,7 @@ from pool._sync.connect import stock
 from pool._sync.engine import Engine
 from pool._core.records import NOTHING, Claim, Effects, Entry
 from pool._core.report import cause_of, shortage
-from pool._runtime.sync import HANDS, Waiter, clock, each, name
+from pool._runtime.sync import HANDS, Waiter, abandoned, clock, each, name
 from pool._runtime.sync_shared import SharedGuard
 from pool.errors import PoolClosedError, PoolExhaustedError
 from pool.monitoring import ConnectionCreatedEvent, ConnectionReadyEvent
@@ -46,8 +46,12 @@ def open_missing(engine: Engine[Any, Any], endpoint: Any) -> None:
         _fill(engine, endpoint, core.missing(endpoint, False), opened)
         if opened.error is not None:
             raise opened.error
-    except BaseException:
-        engine.perform(core.retract(opened.entries))
+    except BaseException as error:
+        effects = core.retract(opened.entries)
+        if abandoned(error):
+            engine.dismiss(effects)
+        else:
+            engine.perform(effects)
         raise
 
 
