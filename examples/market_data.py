@@ -4,7 +4,8 @@ Run it with ``python examples/market_data.py``; the exchange is a server of its 
 
 - a connection of the pool for each symbol, as long as anybody wants it; given back clean by a ``reset``;
 - sharing: the first consumer of a symbol opens the subscription, the last one ends it;
-- reconnection with backoff: the symbol is subscribed to again, and every consumer sees a ``Gap``;
+- reconnection with backoff, also from an exchange that falls silent: the symbol is subscribed to again, and every
+  consumer sees a ``Gap``;
 - back-pressure: a consumer who is slow loses quotes, by a policy and counted. He holds up nobody else.
 """
 
@@ -22,6 +23,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from pool.aio.websockets import WebSocket, WebSocketPool
 
 TICK = 0.002  # seconds between two quotes of a symbol
+SILENCE = (
+    2.0  # seconds without a quote after which the feed pings, and for which it waits for the answer
+)
 
 # --- The exchange: the other side --------------------------------------------------------------------------
 
@@ -171,6 +175,7 @@ class Upstream:
 
     def __init__(self, pool: WebSocketPool, symbol: str) -> None:
         self.consumers: set[Mailbox] = set()
+        self.error: Exception | None = None
         self._pool = pool
         self._symbol = symbol
         self._over = asyncio.Event()
@@ -196,7 +201,8 @@ class Upstream:
                 # A PoolTimeoutError is an OSError, too.
                 reason = f"{type(error).__name__}: {error}"
             except Exception as error:
-                # There will be nothing more: nobody must wait for it.
+                # There will be nothing more: nobody must wait for it, now or later.
+                self.error = error
                 for mailbox in self.consumers:
                     mailbox.fail(error)
                 return
@@ -212,18 +218,25 @@ class Upstream:
 
 
 async def until(over: asyncio.Event, ws: WebSocket) -> AsyncIterator[Any]:
-    """Yield messages until it is over. A ``recv`` that is cancelled loses none."""
+    """Yield messages until it is over. A ``recv`` that is cancelled loses none.
+
+    If none comes for a while the exchange is asked whether it is there: nobody else pings a connection in use.
+    """
     end = asyncio.ensure_future(over.wait())
     try:
         while not over.is_set():
             message = asyncio.ensure_future(ws.recv())
             try:
-                await asyncio.wait([message, end], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [message, end], timeout=SILENCE, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 message.cancel()
                 await asyncio.wait([message])
             if not message.cancelled():
                 yield message.result()
+            elif not over.is_set():
+                await ws.ping(timeout=SILENCE)
     finally:
         end.cancel()
 
@@ -248,6 +261,8 @@ class Feed:
             upstream = self._upstreams[symbol] = Upstream(self._pool, symbol)
         mailbox = Mailbox(size)
         upstream.consumers.add(mailbox)
+        if upstream.error is not None:
+            mailbox.fail(upstream.error)
         try:
             yield mailbox
         finally:

@@ -142,3 +142,40 @@ async def test_a_pool_that_is_closed(market: ModuleType) -> None:
         exchange.drop("ACME")
         with pytest.raises(Exception, match="closed"):
             await take(mailbox, lambda got: False)
+
+
+async def test_who_comes_after_the_end(market: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing will come for him either, and he is told so."""
+
+    def refuse(self: Any, item: Any) -> None:
+        raise KeyError("price")
+
+    async with trading(market) as (_, _, feed), feed.subscribe("ACME") as mailbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(market.Upstream, "_publish", refuse)
+            with pytest.raises(KeyError, match="price"):
+                await take(mailbox, lambda got: False)
+        async with feed.subscribe("ACME") as late:
+            with pytest.raises(KeyError, match="price"):
+                await take(late, lambda got: False)
+
+
+async def test_a_silent_exchange(market: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it answers no ping, there is a gap and another connection."""
+    monkeypatch.setattr(market, "TICK", 1000.0)
+    monkeypatch.setattr(market, "SILENCE", 0.05)
+    exchange = market.Exchange()
+    async with (
+        exchange.running() as uri,
+        WebSocketPool(uri, json=True, reset=market.unsubscribe, dispose_timeout=0.05) as pool,
+        market.Feed(pool).subscribe("ACME") as mailbox,
+    ):
+        await take(mailbox, lambda got: True)
+        deaf = exchange._clients["ACME"].transport
+        deaf.pause_reading()
+        try:
+            got = await take(mailbox, lambda got: len(got) == 2)
+        finally:
+            deaf.resume_reading()
+        assert [type(item).__name__ for item in got] == ["Gap", "Quote"]
+        assert "no pong" in got[0].reason
