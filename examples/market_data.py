@@ -4,8 +4,8 @@ Run it with ``python examples/market_data.py``; the exchange is a server of its 
 
 - a connection of the pool for each symbol, as long as anybody wants it; given back clean by a ``reset``;
 - sharing: the first consumer of a symbol opens the subscription, the last one ends it;
-- reconnection with backoff, also from an exchange that falls silent: the symbol is subscribed to again, and every
-  consumer sees a ``Gap``;
+- reconnection with backoff, also from an exchange that falls silent: the symbol is subscribed to again, and
+  every consumer sees a ``Gap``;
 - back-pressure: a consumer who is slow loses quotes, by a policy and counted. He holds up nobody else.
 """
 
@@ -220,7 +220,7 @@ class Upstream:
 async def until(over: asyncio.Event, ws: WebSocket) -> AsyncIterator[Any]:
     """Yield messages until it is over. A ``recv`` that is cancelled loses none.
 
-    If none comes for a while the exchange is asked whether it is there: nobody else pings a connection in use.
+    If none comes for a while, it pings the exchange: nobody else pings a connection in use.
     """
     end = asyncio.ensure_future(over.wait())
     try:

@@ -4,6 +4,7 @@ Rules of this module: plain data; an option that is not built is not accepted; t
 names the option, the value and the bound.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from sys import float_info
 from types import UnionType
@@ -222,10 +223,16 @@ def make_multiplexed_options(size: int, options: dict[str, Any]) -> MultiplexedO
 
 def make_options(options: dict[str, Any]) -> PoolOptions:
     """Return the options a user gave as keywords, or tell him which ones there are."""
+    check_known(options)
+    return PoolOptions(**options)
+
+
+def check_known(options: Iterable[str], pool: str = "a pool", own: Iterable[str] = ()) -> None:
+    """Raise if an option is none of ``PoolOptions``; the text names the ``own`` ones of that pool, too."""
     for name in options:
         if name not in _DEFAULTS:
-            raise TypeError(f"unknown option {name!r}: a pool has {', '.join(_DEFAULTS)}")
-    return PoolOptions(**options)
+            known = ", ".join((*own, *_DEFAULTS))
+            raise TypeError(f"unknown option {name!r}: {pool} has {known}")
 
 
 def replaced(options: PoolOptions, **changes: Unpack[PoolOptionsDict]) -> PoolOptions:

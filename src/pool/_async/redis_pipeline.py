@@ -15,6 +15,7 @@ from pool._runtime.aio_pipeline import core
 from pool._runtime.pipeline import Slot
 from pool._runtime.redis_wire import Replies, decoded, packed, sendable
 from pool._runtime.sockets import CHUNK, Turn, Want
+from pool.options import check_seconds
 
 __all__ = ["PipelinedConnection"]
 
@@ -63,6 +64,7 @@ class PipelinedConnection:
             timeout: seconds, ``None`` for no limit.
 
         Raises:
+            TypeError: the timeout is no number of seconds. Nothing was sent.
             ValueError: it was not sent: it is no command, or it does not get exactly one reply, or would
                 change the connection for others (``SUBSCRIBE``, ``MULTI``, ``SELECT``, …) or hold them up
                 (``BLPOP``, ``XREAD … BLOCK``, …).
@@ -71,6 +73,7 @@ class PipelinedConnection:
             TimeoutError: there was no reply in time; the connection is kept.
             UnicodeDecodeError: the reply is not UTF-8, with ``decode_responses``.
         """
+        check_seconds("timeout", timeout)
         now = net.clock()
         slot: Slot[Waiter] = Slot(sendable(command), 1, now)
         await self._follow(slot, None if timeout is None else now + timeout)

@@ -23,7 +23,7 @@ from pool._runtime.websocket_books import WebSocketStats
 from pool._runtime.websocket_uris import normal, whole
 from pool._runtime.websocket_words import UndecodableError, UnsendableError
 from pool.monitoring._listeners import EventListener
-from pool.options import UNSET, PoolOptions, PoolOptionsDict, Unset
+from pool.options import UNSET, PoolOptions, PoolOptionsDict, Unset, check_known
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -107,6 +107,8 @@ class WebSocketPool:
         **options: Unpack[PoolOptionsDict],
     ) -> None:
         self._base = None if base_uri is None else normal(base_uri)
+        own = WebSocketPool.__init__.__kwdefaults__ or ()
+        check_known(options, "a pool of WebSockets", own)
         if options.setdefault("check_after_idle", 0) != 0:
             raise ValueError(
                 "check_after_idle must be 0: every acquire looks for messages that came meanwhile; "

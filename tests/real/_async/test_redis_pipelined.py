@@ -145,6 +145,16 @@ async def test_streams_that_do_not_block(server: RealServer) -> None:
 # --- Who gives up ---
 
 
+async def test_wrong_timeouts(server: RealServer) -> None:
+    """They are refused before anything is sent."""
+    async with opened(at(server)) as (_, conn):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds or None, not '1'"):
+            await conn.ask("PING", timeout="1")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="timeout must be finite and not negative"):
+            await conn.ask("PING", timeout=-1)
+        assert conn.is_settled
+
+
 async def test_timeouts_shift_nothing(proxy: ChaosProxy) -> None:
     """Who gives up does not get a reply, and nobody gets his."""
     async with opened(proxy.address) as (manager, conn):
