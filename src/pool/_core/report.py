@@ -68,6 +68,8 @@ class Survey(NamedTuple):
     homes: list[HomeSurvey]
     last_error: tuple[Any, BaseException, float] | None
     crowd: Crowd | None = None
+    sharing: str | None = None
+    """How many callers may share connections, and do, if they may."""
 
 
 def count(homes: Iterable[Home], past: Totals) -> PoolStats:
@@ -182,6 +184,8 @@ def shortage(survey: Survey, name: Callable[[Any], str]) -> str:
     else:
         home = survey.homes[0]
         parts = [_counts(home.stats)]
+        if survey.sharing is not None:
+            parts.append(survey.sharing)
         # It may have been forgotten since, and be known again.
         error = home.last_error or error
         if home.holders:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from operator import attrgetter
+from sys import maxsize
 from typing import Any, NamedTuple
 
 from pool._core.ledger import IDLENESS
 from pool._core.records import NOTHING, Effects, Entry, Filler, Wakeable
+from pool._core.report import Survey
 from pool._core.shares import Shares, shared
 from pool._core.states import CLOSING, FORKED, GONE, IDLE, READY, SHARED
 from pool._core.trunk import Trunk
@@ -176,6 +178,13 @@ class SharedCore(Shares):
                 trunk.suspect = True
 
     # -- questions ----------------------------------------------------------------------------------
+
+    def survey(self, endpoint: Any, everywhere: bool, now: float) -> Survey:
+        """Say who holds what and who waits, and for how many there is room."""
+        pending = self.members(endpoint).pending
+        limit = None if self._max_pending == maxsize else self._max_pending
+        text = f"size={self._max_size}, max_pending={limit}, {pending} pending"
+        return super().survey(endpoint, everywhere, now)._replace(sharing=text)
 
     def members(self, endpoint: Any) -> Members:
         """The connections, and what can be counted."""

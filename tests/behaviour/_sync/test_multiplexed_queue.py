@@ -101,6 +101,7 @@ def test_what_the_error_says() -> None:
         assert text.startswith(
             "no connection to 'e' within 0 s (phase: queue): 1 connection (1 in use"
         )
+        assert "; size=1, max_pending=4, 4 pending; longest: " in text
         function = "test_what_the_error_says"
         assert "longest: #1 in use for " in text
         assert f"from {__file__}:{first} in {function}; #1 in use" in text
