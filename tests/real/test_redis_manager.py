@@ -93,6 +93,15 @@ def test_round_trip(rig: Rig, conn: Any) -> None:
     assert rig.world.call(rig.manager.check_aliveness, at, conn, LIMIT)
 
 
+def test_wrong_timeouts(rig: Rig, conn: Any) -> None:
+    """They are refused before anything is sent."""
+    with pytest.raises(TypeError, match="timeout must be a number of seconds or None, not '1'"):
+        rig.world.call(conn.ask, "PING", timeout="1")
+    with pytest.raises(ValueError, match="timeout must be finite and not negative"):
+        rig.world.call(conn.ask, "PING", timeout=-1)
+    assert rig.world.call(conn.ask, "PING", timeout=LIMIT) == b"PONG"
+
+
 def test_setup(world: World, server: RedisServer) -> None:
     """A connection has the name, the database and the kind of replies that were asked for."""
     rig = Rig(world, db=3, client_name="shop", decode_responses=True)

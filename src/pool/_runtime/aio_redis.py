@@ -16,6 +16,7 @@ from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import Connection as _Connection
 
 from pool._runtime.redis_words import UnfitError, refusal
+from pool.options import check_seconds
 
 __all__ = ["Connection"]
 
@@ -162,6 +163,7 @@ class Connection(_Connection):
             redis.ConnectionError: the connection is lost.
             TimeoutError: there was no reply in time; the connection is closed.
         """
+        check_seconds("timeout", timeout)
         (reply,) = await self.exchange([command], timeout)
         if isinstance(reply, Exception):
             raise reply

@@ -16,6 +16,7 @@ from redis._parsers import _RESP2Parser
 
 from pool._runtime.clock import clock
 from pool._runtime.redis_words import UnfitError, refusal
+from pool.options import check_seconds
 
 __all__ = ["Connection"]
 
@@ -141,6 +142,7 @@ class Connection(_Connection):
             redis.ConnectionError: the connection is lost.
             TimeoutError: there was no reply in time; the connection is closed.
         """
+        check_seconds("timeout", timeout)
         (reply,) = self.exchange([command], timeout)
         if isinstance(reply, Exception):
             raise reply
