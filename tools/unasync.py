@@ -73,6 +73,7 @@ PLAN = Plan(
         "aio_net": "sync_net",
         "aio_pipeline": "sync_pipeline",
         "aio_redis": "sync_redis",
+        "aio_hooks": "sync_hooks",
         "aio_shared": "sync_shared",
         "aio_topology": "sync_topology",
         "aio_websockets": "sync_websockets",

@@ -4,6 +4,7 @@ from math import inf
 from typing import Any
 
 import pytest
+from core.books import Caller
 from core.desk import entry_of
 from core.sharing import SharedDesk, share_of
 
@@ -163,7 +164,7 @@ def test_a_share_is_not_in_use_before_it_is_confirmed() -> None:
 # -- while the pool recovers -----------------------------------------------------------------------------
 
 
-def recovering(desk: SharedDesk, now: float) -> Claim:
+def recovering(desk: SharedDesk, now: float) -> Caller:
     """Have somebody's connect fail at a time, so that there is a pause; return him."""
     claim = desk.want(now)
     assert entry_of(claim).state is CONNECTING

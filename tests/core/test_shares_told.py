@@ -101,7 +101,8 @@ def test_everybody_who_holds_a_share_is_named() -> None:
     people = [(each.id, each.doing, each.seconds, each.owner) for each in home.holders]
     assert people == [(1, IN_USE, 8.0, "ann"), (1, IN_USE, 6.0, "bob"), (1, VETTING, 5.0, "cid")]
     text = explain(desk.core.survey("a", False, 9.0), str)
-    assert "#1 in use for 8.000 s by ann" in text
+    assert "#1 in use by 2 callers for up to 8.000 s, from " in text
+    assert "#1 vetting for 5.000 s by cid, from " in text
     assert "1 connection (1 in use" in text
 
 

@@ -253,7 +253,7 @@ class MultiplexedPool(Generic[EndpointT, ConnectionT]):
         await self._introduce()
         working = 0
         if not only_broken:
-            working = len(self.connected)
+            working = len(self.connected) + self.stats().connecting
             await self.clear()
         return await replace(self._engine, self._endpoint, working)
 

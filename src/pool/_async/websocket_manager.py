@@ -19,6 +19,7 @@ from pool._runtime import aio_net as net
 from pool._runtime import aio_websockets as twin
 from pool._runtime import sockets
 from pool._runtime.aio import Pending
+from pool._runtime.aio_hooks import misfit
 from pool._runtime.attempts import Attempts
 from pool._runtime.websocket_books import Books
 from pool._runtime.websocket_uris import normal
@@ -82,6 +83,8 @@ class WebSocketManager(ConnectionManager[str, WebSocket]):
             raise TypeError(f"json must be True or False, not {json!r}")
         if reset is not None and not callable(reset):
             raise TypeError(f"reset must be a function or None, not {reset!r}")
+        if reset is not None and (fault := misfit(reset, True)):
+            raise TypeError(f"reset {fault}: {reset!r}")
         for name, seconds, zero in (
             ("reset_timeout", reset_timeout, False),
             ("ping_after", ping_after, True),

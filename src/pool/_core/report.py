@@ -3,7 +3,7 @@
 ``count`` and ``survey`` run inside a transaction and only copy; the texts are made from the copies, outside.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from types import CodeType
 from typing import Any, NamedTuple
@@ -154,8 +154,8 @@ def explain(survey: Survey, name: Callable[[Any], str]) -> str:
     lines = []
     for home in survey.homes:
         lines.append(f"{home.endpoint!r} ({home.state}): {_counts(home.stats)}")
-        for person in home.holders:
-            lines.append(f"  {_holder(person, name)}")
+        for people in _groups(home.holders):
+            lines.append(f"  {_sharers(people, name)}")
         for place, person in enumerate(home.waiting, 1):
             lines.append(f"  waiting as no. {place} for {_since(person, name)}")
         if home.knot is not None:
@@ -210,8 +210,9 @@ def cause_of(survey: Survey) -> BaseException | None:
 
 def _holders(home: HomeSurvey, name: Callable[[Any], str]) -> str:
     """Name those who have held connections longest."""
-    named = [_holder(person, name) for person in home.holders[:_NAMED]]
-    more = len(home.holders) - len(named)
+    groups = _groups(home.holders)[:_NAMED]
+    named = [_sharers(people, name) for people in groups]
+    more = len(home.holders) - sum(map(len, groups))
     return "longest: " + "; ".join(named) + (f"; and {more} more" if more else "")
 
 
@@ -223,6 +224,25 @@ def _crowd(crowd: Crowd, name: Callable[[Any], str]) -> str:
     )
     named = [f"{_holder(person, name)} to {endpoint!r}" for endpoint, person in crowd.holders]
     return f"{text}; longest: {'; '.join(named)}" if named else text
+
+
+def _groups(people: Iterable[Person]) -> list[list[Person]]:
+    """Put those together who do the same with the same connection at the same place, the longest first."""
+    groups: dict[tuple[Any, ...], list[Person]] = {}
+    for person in people:
+        key = (person.id, person.doing, person.code, person.instruction)
+        groups.setdefault(key, []).append(person)
+    return list(groups.values())
+
+
+def _sharers(people: Sequence[Person], name: Callable[[Any], str]) -> str:
+    longest = people[0]
+    if len(people) == 1:
+        return _holder(longest, name)
+    return (
+        f"#{longest.id} {longest.doing} by {len(people)} callers for up to "
+        f"{longest.seconds:.3f} s, {_site(longest)}"
+    )
 
 
 def _holder(person: Person, name: Callable[[Any], str]) -> str:

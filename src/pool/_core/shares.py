@@ -135,13 +135,14 @@ class Shares(PoolCore):
             self._give_back(claim, share, now, effects)
             self._ask_again(share, claim, now, patient, effects)
             return effects
-        effects = super().confirm(claim, now, patient)
-        if effects is None and isinstance(share, Share) and share.alone:
+        overtaken = super().confirm(claim, now, patient)
+        if overtaken is None and isinstance(share, Share) and share.alone:
             share.alone = share.trunk.suspect = False
             effects = Effects()
             self._admit_others(share.trunk)
             self._serve(share.home, now, effects)
-        return effects
+            return effects
+        return overtaken
 
     def instead(self, claim: Claim, now: float, patient: bool) -> Effects | None:
         """``create`` has failed: ask for a share, if any connection works."""

@@ -36,6 +36,7 @@ from pool._runtime.sync import (
     stranded,
     stray,
 )
+from pool._runtime.sync_hooks import misfit
 from pool._runtime.chance import lots
 from pool.monitoring import (
     ConnectionCheckedInEvent,
@@ -50,6 +51,13 @@ __all__ = ["Engine", "log"]
 log = logger("pool.connection")
 
 _NOWHERE = object()
+
+# The hooks of a manager, and which of them may wait.
+_HOOKS = {
+    **dict.fromkeys(("create", "dispose", "check_aliveness"), True),
+    **dict.fromkeys(("on_acquire", "on_release", "on_connection_dead"), True),
+    **dict.fromkeys(("can_reuse", "interrupt", "after_fork", "service_id"), False),
+}
 
 #: What the worker does: it gets the engine and by how many seconds it is late.
 Keep = Callable[["Engine[Any, Any]", float], Pending[float | None]]
@@ -118,6 +126,9 @@ class Engine(Generic[EndpointT, ConnectionT]):
         books: "Books" = PoolCore,
         fence: "Fence" = guard,
     ) -> None:
+        for name, waits in _HOOKS.items():
+            if fault := misfit(getattr(manager, name), waits):
+                raise TypeError(f"{type(manager).__name__}.{name} {fault}")
         self.manager = manager
         self.options = options
         self.publish = publish

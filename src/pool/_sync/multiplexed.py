@@ -254,7 +254,7 @@ class MultiplexedPool(Generic[EndpointT, ConnectionT]):
         self._introduce()
         working = 0
         if not only_broken:
-            working = len(self.connected)
+            working = len(self.connected) + self.stats().connecting
             self.clear()
         return replace(self._engine, self._endpoint, working)
 

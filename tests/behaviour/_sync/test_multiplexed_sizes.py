@@ -337,7 +337,8 @@ def test_several_at_once_are_served_at_once() -> None:
         for visitor in visitors:
             visitor.gate.open()
         got = [(call.result()).number for call in calls]
-        assert (got.count(1), got.count(2)) == (10, 10)
+        # How many come while the second one is being opened is not known.
+        assert (len(got), set(got)) == (20, {1, 2})
     assert_empty(pool, manager)
 
 
