@@ -115,7 +115,7 @@ class Line:
         unread = len(messages.frames) or messages.get_in_progress
         return bool(unread or self._conn.held or self._conn.protocol.reader.buffer)
 
-    async def send(self, data: bytes | bytearray | memoryview, text: bool) -> None:
+    async def send(self, data: bytes | bytearray, text: bool) -> None:
         """Send one message."""
         await self._conn.send(data, text=text)
 

@@ -164,7 +164,7 @@ class Line:
         unread = messages.frames.qsize() or messages.get_in_progress
         return bool(unread or self._conn.protocol.reader.buffer)
 
-    def send(self, data: bytes | bytearray | memoryview, text: bool) -> None:
+    def send(self, data: bytes | bytearray, text: bool) -> None:
         """Send one message."""
         self._conn.send(data, text=text)
 

@@ -51,15 +51,18 @@ class UndecodableError(ValueError):
         return type(self), (str(self), self.text)
 
 
-def encoded(message: object) -> tuple[bytes | bytearray | memoryview, bool]:
+def encoded(message: object) -> tuple[bytes | bytearray, bool]:
     """Return a message as it is sent, and whether that is text.
 
     Raises:
         UnsendableError: JSON cannot express it, or Unicode cannot.
     """
-    if isinstance(message, bytes | bytearray | memoryview):
+    if isinstance(message, bytes | bytearray):
         return message, False
     try:
+        if isinstance(message, memoryview):
+            # The library takes the length of a view for its number of bytes.
+            return message.tobytes(), False
         if not isinstance(message, str):
             message = _dumps(message)
         return message.encode(), True

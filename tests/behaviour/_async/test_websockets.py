@@ -1,6 +1,7 @@
 """A pool of WebSockets: messages, errors of the connection, and what a handshake brings."""
 
 import ssl
+from array import array
 from typing import Any
 
 import pytest
@@ -48,6 +49,23 @@ async def test_messages() -> None:
             assert ws.close_reason is None
             assert ws.uri == server.uri
     assert ws.close_code == 1000
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_views(compression: str | None) -> None:
+    """A view is its bytes, whatever its items and its shape are."""
+    with WebSocketServer() as server:
+        async with (
+            WebSocketPool(server.uri, compression=compression) as pool,
+            pool.connection("/", LIMIT) as ws,
+        ):
+            for view, data in (
+                (memoryview(array("H", [1, 2, 3])), array("H", [1, 2, 3]).tobytes()),
+                (memoryview(b"abcdef")[::2], b"ace"),
+                (memoryview(b"abcdef").cast("B", (2, 3)), b"abcdef"),
+            ):
+                await ws.send(view)
+                assert await ws.recv(LIMIT) == data
 
 
 @pytest.mark.parametrize(
