@@ -39,6 +39,8 @@ class _Connection(ClientConnection):
     channel: Channel
     held = b""
     """What the loop has read and the library has not got yet. No more is read meanwhile."""
+    resuming = 0
+    """When reading is resumed, TLS gives what it has in its hands in the next round of the loop."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -56,6 +58,11 @@ class _Connection(ClientConnection):
         self._feed(self.held)
         if not self.recv_messages.paused:
             self.transport.resume_reading()
+            self.resuming += 1
+            self.loop.call_soon(self._resumed)
+
+    def _resumed(self) -> None:
+        self.resuming -= 1
 
     def _feed(self, data: bytes, everything: bool = False) -> None:
         done = 0
@@ -70,6 +77,10 @@ class _Connection(ClientConnection):
         super().process_event(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # The library takes no more afterwards. What it has not got must not be missing in the middle.
+        if not self.deaf:
+            self._feed(self.held, everything=True)
+        self.held = b""
         super().connection_lost(exc)
         # The server sees the end when the last descriptor is gone.
         self.channel.close()
@@ -104,7 +115,7 @@ class Line:
         for _ in range(_ROUNDS):
             if not self.is_open or self._has_unread():
                 return False
-            if not has_come(self._channel.sock):
+            if not self._conn.resuming and not has_come(self._channel.sock):
                 return True
             await asyncio.sleep(0)
         return False
@@ -164,6 +175,7 @@ class Line:
 
     def cut(self) -> None:
         """Close the socket without a word. Takes no time."""
+        self._conn.deaf = True
         self._conn.transport.abort()
         self._channel.close()
 
