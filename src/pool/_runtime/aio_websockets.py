@@ -41,6 +41,7 @@ class _Connection(ClientConnection):
     """What the loop has read and the library has not got yet. No more is read meanwhile."""
     resuming = 0
     """When reading is resumed, TLS gives what it has in its hands in the next round of the loop."""
+    _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -76,12 +77,20 @@ class _Connection(ClientConnection):
             return
         super().process_event(event)
 
+    def send_data(self) -> None:
+        super().send_data()
+        # Whoever waits to receive would wait for ever for a server that says goodbye and keeps the line.
+        if self._end is None and self.protocol.state is State.CLOSING and not self.deaf:
+            self._end = self.loop.call_later(self.close_timeout or 0, self.transport.abort)
+
     def connection_lost(self, exc: Exception | None) -> None:
         # The library takes no more afterwards. What it has not got must not be missing in the middle.
         if not self.deaf:
             self._feed(self.held, everything=True)
         self.held = b""
         super().connection_lost(exc)
+        if self._end is not None:
+            self._end.cancel()
         # The server sees the end when the last descriptor is gone.
         self.channel.close()
 

@@ -75,6 +75,9 @@ class _Plug:
                 elif not self._ready.wait(sent, deadline):
                     raise TimeoutError("the server takes no more data")
 
+    def interrupt(self) -> None:
+        self._channel.interrupt()
+
     def shutdown(self, how: int) -> None:
         socket.socket.shutdown(self._channel.sock, how)
 
@@ -104,6 +107,22 @@ class _Connection(ClientConnection):
 
     protocol: _Protocol
     deaf = False
+    _end: Timer | None = None
+
+    def send_data(self) -> None:
+        super().send_data()
+        # Whoever waits to receive would wait for ever for a server that says goodbye and keeps the line.
+        if self._end is None and self.protocol.state is State.CLOSING and not self.deaf:
+            timer = Timer(self.close_timeout or 0, self.protocol.plug.interrupt)
+            timer.daemon = True
+            with suppress(RuntimeError):  # The interpreter ends: no new threads.
+                timer.start()
+                self._end = timer
+
+    def close_socket(self) -> None:
+        super().close_socket()
+        if self._end is not None:
+            self._end.cancel()
 
     def process_event(self, event: Event) -> None:
         try:

@@ -5,7 +5,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 
 from pool.aio.websockets import WebSocketManager, WebSocketPool
 from pool.errors import PoolTimeoutError
@@ -194,6 +194,25 @@ async def test_cut_in_use(how: str) -> None:
             stats = pool.stats()
             assert (stats.total, stats.idle, stats.reconnects) == (1, 1, 1)
         await until(lambda: len(server.codes) == 2)
+
+
+async def test_goodbye_on_a_line_that_stays() -> None:
+    """Whoever waits is freed some time after the server's goodbye, also if it never closes the line."""
+    with WebSocketServer() as server, ChaosProxy(*server.address) as proxy:
+        host, port = proxy.address
+        async with (
+            WebSocketPool(f"ws://{host}:{port}") as pool,
+            pool.connection("/", LIMIT) as ws,
+        ):
+            conn: Any = ws._line._conn
+            conn.close_timeout = 0.1
+            # So that the server does not hear the answer.
+            proxy.half_open = "up"
+            (peer,) = server.all()
+            peer.socket.sendall(b"\x88\x02\x03\xe8")
+            with pytest.raises(ConnectionClosedOK):
+                await ws.recv(LIMIT)
+            assert ws.close_code == 1000
 
 
 @pytest.mark.parametrize("how", ["reset", "close_connections"])
