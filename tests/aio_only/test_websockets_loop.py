@@ -1,5 +1,6 @@
 """What a loop has in its hands, between the kernel and the library, belongs to the pool's WebSockets too."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -52,3 +53,27 @@ async def test_break_with_messages_in_the_hands_of_the_loop() -> None:
             assert ws.messages_received == came
             with pytest.raises(ConnectionClosedError):
                 await ws.recv(LIMIT)
+
+
+async def test_pings_of_a_server_that_does_not_read() -> None:
+    """The pongs do not pile up; the newest ping is answered when there is room."""
+    count = 150_000
+    with WebSocketServer() as server:
+        async with WebSocketPool(server.uri) as pool, pool.connection("/", LIMIT) as ws:
+            (peer,) = server.all()
+            # From here on the server reads no further than its queue is long.
+            await ws.send("!stop")
+            for _ in range(30):
+                await ws.send("!quiet")
+            await until(lambda: peer.recv_messages.paused)
+            flood = (b"\x89\x7d" + bytes(125)) * count
+            await asyncio.to_thread(peer.socket.sendall, flood)
+            last = await asyncio.to_thread(peer.ping)
+            await until(lambda: not has_come(ws._line._channel.sock))
+            conn: Any = ws._line._conn
+            assert conn.paused
+            assert conn.transport.get_write_buffer_size() < 200_000
+            server.go_on.set()
+            await until(last.is_set)
+            await ws.send("next")
+            assert await ws.recv(LIMIT) == "next"

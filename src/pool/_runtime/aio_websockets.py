@@ -12,7 +12,7 @@ from ssl import SSLContext
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
-from websockets.frames import DATA_OPCODES, Frame
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.http11 import USER_AGENT
 from websockets.protocol import Event, State
 from websockets.uri import WebSocketURI
@@ -29,12 +29,29 @@ __all__ = ["Line", "clock", "open_line", "time_limit"]
 _ROUNDS = 8
 
 
+class _Protocol(ClientProtocol):
+    """Answers only the newest ping where there is much to be sent already, as it may.
+
+    A server that pings and does not read would else have all the pongs kept here.
+    """
+
+    choked = False
+    pong: Frame | None = None
+
+    def send_frame(self, frame: Frame) -> None:
+        if self.choked and frame.opcode is Opcode.PONG:
+            self.pong = frame
+        else:
+            super().send_frame(frame)
+
+
 class _Connection(ClientConnection):
     """One that can be made deaf: what still comes while it closes is for nobody.
 
     What the loop has read is given to the library bite by bite, as long as its queue has room.
     """
 
+    protocol: _Protocol
     deaf = False
     channel: Channel
     held = b""
@@ -76,6 +93,18 @@ class _Connection(ClientConnection):
         if self.deaf and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
             return
         super().process_event(event)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.protocol.choked = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.protocol.choked = False
+        pong, self.protocol.pong = self.protocol.pong, None
+        if pong is not None and self.protocol.state is State.OPEN:
+            self.protocol.send_frame(pong)
+            self.send_data()
 
     def send_data(self) -> None:
         super().send_data()
@@ -216,7 +245,7 @@ async def open_line(
     """
 
     def make() -> _Connection:
-        protocol = ClientProtocol(
+        protocol = _Protocol(
             where,
             subprotocols=wishes.subprotocols,
             extensions=extensions_for(wishes),
