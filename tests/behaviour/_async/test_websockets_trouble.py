@@ -338,3 +338,18 @@ async def test_close_of_a_full_queue() -> None:
             assert time.monotonic() - started < 3
             assert pool.stats().total == 0
         await until(lambda: server.codes == [1000])
+
+
+async def test_close_of_half_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    """A connection says goodbye also if the beginning of a message in its queue is gone."""
+    with WebSocketServer() as server:
+        async with WebSocketPool(server.uri, max_queue=1, compression=None) as pool:
+            async with pool.connection("/", LIMIT) as ws:
+                (peer,) = server.all()
+                peer.socket.sendall(b"\x01\x00" + b"\x00\x00" * 50)
+                messages: Any = ws._line._conn.recv_messages
+                await until(lambda: messages.paused)
+                await messages.frames.get()
+            assert pool.stats().total == 0
+        await until(lambda: server.codes == [1000])
+    assert not caplog.records
