@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from pool._runtime.sockets import Want
 from pool._runtime.websocket_words import has_come
 from pool.sync.websockets import WebSocket, WebSocketPool
 from support.forks import FORKS, child
@@ -69,6 +70,35 @@ def test_hanging_send_is_broken() -> None:
         with pytest.raises(ConnectionClosed):
             call.outcome()
         until(lambda: pool.stats().total == 0)
+        server.go_on.set()
+
+
+def test_interrupted_send() -> None:
+    """A frame of which only a part is out ends the connection: the next would be taken for the rest."""
+    with WebSocketServer() as server, WebSocketPool(server.uri, compression=None) as pool:
+        with pool.connection("/", LIMIT) as ws:
+            (peer,) = server.all()
+            # From here on the server reads no further than its queue is long.
+            ws.send("!stop")
+            for _ in range(30):
+                ws.send("!quiet")
+            until(lambda: peer.recv_messages.paused)
+            plug = ws._line._plug
+            ready: Any = plug._ready
+
+            class Struck:
+                def wait(self, want: Want, deadline: float | None) -> bool:
+                    if want is Want.WRITE:
+                        raise KeyboardInterrupt
+                    return bool(ready.wait(want, deadline))
+
+            struck: Any = Struck()
+            plug._ready = struck
+            with pytest.raises(KeyboardInterrupt):
+                ws.send("x" * 30_000_000)
+            plug._ready = ready
+            with pytest.raises(ConnectionClosedError):
+                ws.send("next")
         server.go_on.set()
 
 

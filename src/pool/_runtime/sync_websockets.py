@@ -68,12 +68,17 @@ class _Plug:
         deadline = None if self._timeout is None else clock() + self._timeout
         left = memoryview(data)
         with Turn(self._channel, Want.WRITE):
-            while left:
-                sent = self._channel.send(left)
-                if not isinstance(sent, Want):
-                    left = left[sent:]
-                elif not self._ready.wait(sent, deadline):
-                    raise TimeoutError("the server takes no more data")
+            try:
+                while left:
+                    sent = self._channel.send(left)
+                    if not isinstance(sent, Want):
+                        left = left[sent:]
+                    elif not self._ready.wait(sent, deadline):
+                        raise TimeoutError("the server takes no more data")
+            except BaseException:
+                # A part of a frame may be out. What came next would be taken for the rest of it.
+                self._channel.interrupt()
+                raise
 
     def interrupt(self) -> None:
         self._channel.interrupt()
