@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from pool._runtime.sockets import Want
+from pool._runtime.sync_websockets import time_limit
 from pool._runtime.websocket_words import has_come
 from pool.sync.websockets import WebSocket, WebSocketPool
 from support.forks import FORKS, child
@@ -100,6 +102,24 @@ def test_interrupted_send() -> None:
             with pytest.raises(ConnectionClosedError):
                 ws.send("next")
         server.go_on.set()
+
+
+def test_time_that_is_up_in_the_end() -> None:
+    """A limit that strikes when the block ends has struck when it has ended: nobody is struck later."""
+    started, go_on = threading.Event(), threading.Event()
+    broken: list[bool] = []
+
+    class Slow:
+        def interrupt(self) -> None:
+            started.set()
+            go_on.wait(LIMIT)
+            broken.append(True)
+
+    line: Any = Slow()
+    with time_limit(line, 0.001):
+        started.wait(LIMIT)
+        threading.Timer(0.1, go_on.set).start()
+    assert broken
 
 
 def test_pongs_that_nobody_reads_do_not_hang_the_close() -> None:

@@ -332,3 +332,5 @@ def time_limit(line: Line, seconds: float | None) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        # It must not break the connection when that is somebody else's already.
+        timer.join(1.0)
