@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
 
 from websockets.asyncio.client import ClientConnection
-from websockets.client import ClientProtocol
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.http11 import USER_AGENT
@@ -21,7 +20,7 @@ from pool._runtime import fork
 from pool._runtime.attempts import Attempt
 from pool._runtime.clock import clock
 from pool._runtime.sockets import BorrowedChannel, Channel
-from pool._runtime.websocket_words import BITE, Wishes, extensions_for, has_come
+from pool._runtime.websocket_words import BITE, Protocol, Wishes, extensions_for, has_come
 
 __all__ = ["Line", "clock", "open_line", "time_limit"]
 
@@ -29,7 +28,7 @@ __all__ = ["Line", "clock", "open_line", "time_limit"]
 _ROUNDS = 8
 
 
-class _Protocol(ClientProtocol):
+class _Protocol(Protocol):
     """Answers only the newest ping where there is much to be sent already, as it may.
 
     A server that pings and does not read would else have all the pongs kept here.

@@ -12,7 +12,6 @@ from ssl import SSLContext
 from threading import Timer
 from typing import Any, cast
 
-from websockets.client import ClientProtocol
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import USER_AGENT
@@ -25,7 +24,7 @@ from pool._runtime.attempts import Attempt
 from pool._runtime.clock import clock
 from pool._runtime.sockets import Channel, Turn, Want
 from pool._runtime.sync_net import Readiness
-from pool._runtime.websocket_words import BITE, Wishes, extensions_for, has_come
+from pool._runtime.websocket_words import BITE, Protocol, Wishes, extensions_for, has_come
 
 __all__ = ["Line", "clock", "open_line", "time_limit"]
 
@@ -93,7 +92,7 @@ class _Plug:
         return getattr(self._channel.sock, name)
 
 
-class _Protocol(ClientProtocol):
+class _Protocol(Protocol):
     """Counts the events that are still to be dealt with."""
 
     plug: _Plug

@@ -7,14 +7,18 @@ from socket import socket
 from ssl import SSLContext
 from typing import Any, NamedTuple, NoReturn
 
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
+from websockets.exceptions import ProtocolError
 from websockets.extensions.base import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import enable_client_permessage_deflate
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.headers import validate_subprotocols
 from websockets.typing import Subprotocol
 
 __all__ = [
     "BITE",
+    "Protocol",
     "UndecodableError",
     "UnsendableError",
     "Wishes",
@@ -30,6 +34,23 @@ __all__ = [
 BITE = 16384
 """Bytes that the library gets at once. Unpacked they may be a thousand times as many, before it can see that
 its queue is full. Not less than a record of TLS: what is left of one would not be seen in the kernel."""
+
+
+# Of one message. An empty one counts nothing against the size of the message.
+_FRAGMENTS = 4096
+
+
+class Protocol(ClientProtocol):
+    """The library's, with a limit for the fragments of a message: before version 17 there is none."""
+
+    _fragments = 0
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode in DATA_OPCODES:
+            self._fragments = self._fragments + 1 if frame.opcode is Opcode.CONT else 1
+            if self._fragments > _FRAGMENTS:
+                raise ProtocolError(f"more than {_FRAGMENTS} fragments of a message")
+        super().recv_frame(frame)
 
 
 class UnsendableError(TypeError, ValueError):

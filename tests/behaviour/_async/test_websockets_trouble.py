@@ -47,6 +47,24 @@ async def test_message_too_big(command: str) -> None:
         await until(lambda: server.codes == [1009])
 
 
+async def test_fragments_without_end() -> None:
+    """A message in pieces without end ends the connection, although the pieces are empty."""
+    with WebSocketServer() as server:
+        async with WebSocketPool(server.uri, compression=None) as pool:
+
+            async def use() -> None:
+                async with pool.connection("/", LIMIT) as ws:
+                    (peer,) = server.all()
+                    peer.socket.sendall(b"\x01\x00" + b"\x00\x00" * 5000)
+                    await ws.recv(LIMIT)
+
+            with pytest.raises(ConnectionClosedError) as caught:
+                await use()
+            assert caught.value.sent
+            assert caught.value.sent.code == 1002
+            assert caught.value.sent.reason == "more than 4096 fragments of a message"
+
+
 async def test_many_that_inflate() -> None:
     """Nor does a queue get too large by messages that are small until they are unpacked."""
     count, size = 200, 1_000_000
