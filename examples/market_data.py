@@ -295,11 +295,13 @@ async def main() -> None:
     async with (
         exchange.running() as uri,
         WebSocketPool(uri, json=True, reset=unsubscribe, max_size=10) as pool,
+        # On a Ctrl-C the consumers leave before the pool is closed.
+        asyncio.TaskGroup() as group,
     ):
         feed = Feed(pool)
-        quick = [asyncio.ensure_future(consume(feed, "ACME", 300)) for _ in range(5)]
-        slow = asyncio.ensure_future(consume(feed, "ACME", 20, size=5, pause=0.03))
-        newest = asyncio.ensure_future(consume(feed, "EMCA", 20, size=1, pause=0.03))
+        quick = [group.create_task(consume(feed, "ACME", 300)) for _ in range(5)]
+        slow = group.create_task(consume(feed, "ACME", 20, size=5, pause=0.03))
+        newest = group.create_task(consume(feed, "EMCA", 20, size=1, pause=0.03))
         await asyncio.sleep(0.2)
         stats = pool.stats("quotes")
         print("7 consumers of 2 symbols, connections:", stats.active)
@@ -327,4 +329,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main())

@@ -2,6 +2,9 @@
 
 import asyncio
 import importlib.util
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -179,3 +182,20 @@ async def test_a_silent_exchange(market: ModuleType, monkeypatch: pytest.MonkeyP
             deaf.resume_reading()
         assert [type(item).__name__ for item in got] == ["Gap", "Quote"]
         assert "no pong" in got[0].reason
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
+def test_interrupted() -> None:
+    """After a Ctrl-C it ends, and nothing is left to complain about."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-X", "dev", str(PROGRAM)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("7 consumers")
+        program.send_signal(signal.SIGINT)
+        _, complaints = program.communicate(timeout=LIMIT)
+    assert (program.returncode, complaints) == (0, "")
