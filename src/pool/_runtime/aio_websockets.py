@@ -137,6 +137,10 @@ class Line:
         self._channel = channel
         self._name = name
 
+    def __del__(self) -> None:
+        # Of a pool that nobody has closed. The loop would keep the connection for ever.
+        self._channel.let_go()
+
     @property
     def conn(self) -> ClientConnection:
         """The library's connection."""

@@ -199,6 +199,14 @@ class Channel:
         with self._gate:
             self._shut_down()
 
+    def let_go(self) -> None:
+        """Break the connection if it is open, for a finalizer.
+
+        Without the gate: whoever has it may be the one in whose midst the finalizer runs.
+        """
+        if not self.closed and os.getpid() == self._process:
+            self._shut_down()
+
     def close(self, courteous: bool = False) -> None:
         """Release the descriptor, or let the last one at work do it; once.
 

@@ -157,6 +157,10 @@ class Line:
         self._plug = plug
         self._name = name
 
+    def __del__(self) -> None:
+        # Of a pool that nobody has closed. The library's thread would keep the connection for ever.
+        self._channel.let_go()
+
     @property
     def conn(self) -> ClientConnection:
         """The library's connection."""

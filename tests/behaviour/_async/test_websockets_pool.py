@@ -1,5 +1,7 @@
 """A pool of WebSockets as a pool: who waits, what is counted, told, checked and kept."""
 
+import gc
+
 import pytest
 
 from pool.aio import ConnectionPool
@@ -231,3 +233,19 @@ async def test_the_manager_alone() -> None:
             server.say("late")
             async with pool.connection(server.uri, LIMIT) as again:
                 assert again is not ws
+
+
+async def test_a_pool_that_is_dropped() -> None:
+    """Its connections end with it, although nobody has closed them."""
+    with WebSocketServer() as server:
+
+        async def use() -> None:
+            pool = WebSocketPool(server.uri)
+            async with pool.connection("/", LIMIT) as ws:
+                await ws.send("x")
+                assert await ws.recv(LIMIT) == "x"
+
+        await use()
+        assert len(server.all()) == 1
+        gc.collect()
+        await until(lambda: not server.peers)
