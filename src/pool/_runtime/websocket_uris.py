@@ -1,5 +1,6 @@
 """URIs of WebSockets in one spelling: an endpoint is a whole URI, and its text is its identity."""
 
+import re
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 __all__ = ["normal", "whole"]
@@ -8,6 +9,8 @@ _PORTS = {"ws": 80, "wss": 443}
 
 # What stands for itself in a path or a query; the percent sign since it may be quoted already.
 _PLAIN = ":/?#[]@!$&'()*+,;=%~"
+
+_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]*)?")
 
 
 def whole(base: str | None, uri: object) -> str:
@@ -50,6 +53,10 @@ def normal(uri: object) -> str:
     host = parts.hostname
     if not host:
         raise ValueError(f"the host is missing in {uri!r}")
+    # The parser drops what stands beside the brackets, and them too.
+    place = parts.netloc.rpartition("@")[2]
+    if "[" in place and not (":" in host and _BRACKETS.fullmatch(place)):
+        raise ValueError(f"the host is no IPv6 address in {uri!r}")
     if parts.username is not None and parts.password is None:
         raise ValueError(f"a user without a password in {uri!r}")
     try:
