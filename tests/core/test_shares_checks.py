@@ -17,6 +17,7 @@ from pool._core.states import (
     IDLE,
     IN_USE,
     SHARED,
+    TIMEOUT,
     WAITING,
 )
 
@@ -314,6 +315,38 @@ def test_what_is_to_be_retired_meanwhile_is_not_broken_by_that(why: str) -> None
     desk.back(holder, spare, now=6.0)
     assert (trunk.doomed, trunk in desk.closing) == (IDLENESS, True)
     assert desk.members.broken == []
+
+
+@pytest.mark.parametrize("by", ["caller", "upkeep"])
+@pytest.mark.parametrize("alive", [True, False])
+def test_whose_connect_fails_waits_for_one_that_is_being_checked(by: str, alive: bool) -> None:
+    """It may be all there is. If it is dead, he connects again, and the error is his then."""
+    desk = SharedDesk(2, vet_after=1.0, chance=1.0, health_check_interval=10.0)
+    (trunk,) = desk.open(1, 0.0)
+    checking = desk.new("a")
+    if by == "caller":
+        desk.apply(desk.core.request(checking, 20.0, True))
+        assert share_of(checking).alone
+    else:
+        assert desk.chores(20.0).checks == [trunk]
+    caller = desk.want(20.0)
+    assert entry_of(caller).state is CONNECTING
+    assert desk.fails(caller, 20.0) is not None
+    desk.close(20.0)
+    assert caller.verdict is WAITING
+    assert desk.want(20.01, patient=False).verdict is TIMEOUT
+    if by == "upkeep":
+        desk.apply(desk.core.checked(trunk, alive, 20.02))
+    elif alive:
+        desk.apply(desk.core.confirm(checking, 20.02, True))
+    else:
+        desk.apply(desk.core.dead(checking, 20.02, True))
+    if alive:
+        assert desk.held(caller) == [trunk.id]
+        return
+    desk.close(20.03)
+    assert entry_of(caller).state is CONNECTING
+    assert desk.fails(caller, 20.03) is None
 
 
 def test_what_was_lost_is_taken_back_by_the_next() -> None:
