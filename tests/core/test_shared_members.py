@@ -4,6 +4,7 @@ from core.sharing import SharedDesk, share_of
 
 from pool._core.records import NOTHING
 from pool._core.states import CHECKING
+from pool._core.upkeep import inherit
 
 
 def test_members_are_listed_the_oldest_first() -> None:
@@ -57,3 +58,12 @@ def test_of_those_that_are_vetted_the_least_loaded_is_named() -> None:
     share_of(vetting).trunk.pending = 5
     desk.apply(desk.core.confirm(other, 0.0, True))
     assert desk.core.least("a") == share_of(other).connection
+
+
+def test_a_child_process_has_the_size_of_now() -> None:
+    """And not the one that its parent's pool was made with."""
+    parent, child = SharedDesk(2), SharedDesk(2)
+    parent.core.enlarge("a", 5, 0.0)
+    inherit(child.core, parent.core)
+    assert child.members.size == 5
+    assert child.core.missing("a", False) == 5
