@@ -86,7 +86,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         options: validated.
         publish: how to publish an event, ``None`` if nobody listens.
         keep: what the worker does, as ``Worker`` says.
-        books: makes the core.
+        books: makes the core, if it is not that of a ``ConnectionPool``.
         fence: guards it.
     """
 
@@ -122,7 +122,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         options: PoolOptions,
         publish: Publish | None,
         keep: "Keep",
-        books: "Books" = PoolCore,
+        books: "Books | None" = None,
         fence: "Fence" = guard,
     ) -> None:
         for name, waits in _HOOKS.items():
@@ -145,7 +145,7 @@ class Engine(Generic[EndpointT, ConnectionT]):
         self.on_dead = _overridden(manager, "on_connection_dead")
         self.can_reuse = _overridden(manager, "can_reuse")
         self.service_id = _overridden(manager, "service_id")
-        self._make_books = books
+        self._make_books = PoolCore if books is None else books
         self._fence = fence
         self._open_books()
         self.place: object = _NOWHERE
