@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from pool._core.ledger import IDLENESS
 from pool._core.records import NOTHING, Effects, Entry, Filler, Wakeable
 from pool._core.report import Survey
-from pool._core.shares import Shares, shared
+from pool._core.shares import Shares
 from pool._core.states import CLOSING, FORKED, GONE, IDLE, READY, SHARED
-from pool._core.trunk import Trunk
+from pool._core.trunk import Trunk, shared
 
 __all__ = ["Members", "SharedCore"]
 

@@ -29,10 +29,10 @@ from pool._core.states import (
     SHARED,
     TIMEOUT,
 )
-from pool._core.trunk import Share, SharedHome, Trunk
+from pool._core.trunk import Share, SharedHome, Trunk, home_of, shared
 from pool.options import PoolOptions
 
-__all__ = ["Shares", "home_of", "shared"]
+__all__ = ["Shares"]
 
 #: Seconds before a broken connection is replaced, unless a caller needs one.
 _PAUSE = 0.1
@@ -394,12 +394,3 @@ class Shares(PoolCore):
         super()._drop(entry, effects)
         # Whoever fills the pool by hand may go on.
         self._call(entry.home, effects)
-
-
-def shared(home: Home) -> SharedHome:
-    assert isinstance(home, SharedHome), "bug: a home of another pool"
-    return home
-
-
-def home_of(entry: Entry) -> SharedHome:
-    return shared(entry.home)

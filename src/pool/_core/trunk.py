@@ -18,7 +18,7 @@ from pool._core.ledger import ERROR
 from pool._core.records import Aside, Entry
 from pool._core.states import CLOSING, CONNECTING, IDLE, IN_USE, OWED, SHARED, VETTING
 
-__all__ = ["Loads", "Share", "SharedHome", "Trunk"]
+__all__ = ["Loads", "Share", "SharedHome", "Trunk", "home_of", "shared"]
 
 #: The level of a trunk that may not be lent.
 _OUT = -1
@@ -209,3 +209,14 @@ class SharedHome(Home):
 
     def idle(self) -> list[Entry]:
         return [trunk for trunk in self.every() if trunk.state is IDLE]
+
+
+def shared(home: Home) -> SharedHome:
+    """Return a home of a pool of shared connections as what it is."""
+    assert isinstance(home, SharedHome), "bug: a home of another pool"
+    return home
+
+
+def home_of(entry: Entry) -> SharedHome:
+    """Return where an entry belongs."""
+    return shared(entry.home)

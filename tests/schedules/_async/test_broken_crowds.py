@@ -9,8 +9,7 @@ from pool._core.home import Home
 from pool._core.ledger import Ledger
 from pool._core.records import Claim, Effects, Entry
 from pool._core.shared import SharedCore
-from pool._core.shares import home_of
-from pool._core.trunk import Share, Trunk
+from pool._core.trunk import Share, Trunk, home_of
 from pool.testing import ExplorationError, explore
 
 from . import crowds
